@@ -1,0 +1,319 @@
+//! The table as data: what each row is called, what the prototypes reached, the goal and the must; and the groups.
+
+use self::Unit::{Bytes, Calls, Nanos, Yards};
+use crate::subject::Subject::{self, Facade, Mep, Recall};
+use crate::{hot, memory, sites, store};
+
+/// What a row counts in, and which number its goal is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Nanoseconds, judged as a multiple of the yardstick.
+    Yards,
+    /// Nanoseconds, judged as they are.
+    Nanos,
+    /// Heap bytes.
+    Bytes,
+    /// Allocations, judged beyond the facade's own.
+    Calls,
+}
+
+/// One line of the table.
+pub struct Row {
+    pub group: &'static str,
+    pub id: &'static str,
+    pub what: &'static str,
+    pub unit: Unit,
+    pub proto: &'static str,
+    pub goal: Option<f64>,
+    pub must: Option<f64>,
+}
+
+/// Rows that share a child process.
+pub struct Group {
+    pub name: &'static str,
+    pub subjects: &'static [Subject],
+    /// Runs of which the smallest values count; more than one where a single preemption would spoil the row.
+    pub runs: usize,
+    pub run: fn(Subject),
+}
+
+const ALL: &[Subject] = &[Recall, Mep, Facade];
+const BOTH: &[Subject] = &[Recall, Mep];
+
+pub const GROUPS: &[Group] = &[
+    group("macros", ALL, 1, hot::macros),
+    group("pairs", BOTH, 1, hot::pairs),
+    group("dynamic", ALL, 1, hot::dynamic),
+    group("sites", ALL, 1, sites::sites),
+    group("crowd", ALL, 1, hot::crowd),
+    group("handles", BOTH, 1, hot::handles),
+    group("allocations", ALL, 1, memory::allocations),
+    group("latency", BOTH, 3, store::latency),
+    group("fresh", BOTH, 1, memory::fresh),
+    group("counters", BOTH, 1, memory::counters),
+    group("histograms", BOTH, 1, memory::histograms),
+    group("tick", &[Recall], 1, store::tick),
+    group("query", &[Recall], 1, store::query),
+    group("register", BOTH, 3, store::register),
+];
+
+const fn group(
+    name: &'static str,
+    subjects: &'static [Subject],
+    runs: usize,
+    run: fn(Subject),
+) -> Group {
+    Group {
+        name,
+        subjects,
+        runs,
+        run,
+    }
+}
+
+/// Builds a row; `goal` and `must` follow where there are any.
+const fn row(group: &'static str, id: &'static str, what: &'static str, unit: Unit) -> Row {
+    Row {
+        group,
+        id,
+        what,
+        unit,
+        proto: "",
+        goal: None,
+        must: None,
+    }
+}
+
+impl Row {
+    const fn proto(mut self, text: &'static str) -> Self {
+        self.proto = text;
+        self
+    }
+
+    const fn goal(mut self, most: f64) -> Self {
+        self.goal = Some(most);
+        self
+    }
+
+    const fn must(mut self, most: f64) -> Self {
+        self.must = Some(most);
+        self
+    }
+}
+
+pub const ROWS: &[Row] = &[
+    row("macros", "counter_static", "counter! static key", Yards)
+        .proto("2.65")
+        .goal(3.0)
+        .must(4.0),
+    row(
+        "pairs",
+        "counter_pair_same",
+        "counter! static key, 2 threads, one metric",
+        Yards,
+    )
+    .proto("2.67")
+    .goal(3.2)
+    .must(5.0),
+    row(
+        "pairs",
+        "counter_pair_apart",
+        "counter! static keys, 2 threads, two metrics",
+        Yards,
+    )
+    .proto("2.65")
+    .goal(3.2)
+    .must(5.0),
+    row(
+        "dynamic",
+        "dynamic_1000",
+        "counter! one dynamic label, 1,000 values",
+        Yards,
+    )
+    .proto("7.9")
+    .goal(8.5)
+    .must(11.0),
+    row("macros", "gauge_static", "gauge! static key", Yards),
+    row("macros", "histogram_static", "histogram! static key", Yards).goal(4.0),
+    row(
+        "handles",
+        "counter_own",
+        "counter handle, own thread",
+        Yards,
+    )
+    .proto("0.25")
+    .goal(0.4),
+    row(
+        "handles",
+        "counter_other",
+        "counter handle, made on another thread",
+        Yards,
+    )
+    .proto("1.0")
+    .goal(1.15),
+    row(
+        "handles",
+        "counter_shared",
+        "one counter handle, 2 threads",
+        Yards,
+    )
+    .proto("3.2")
+    .goal(1.5),
+    row("handles", "gauge_own", "gauge handle, set", Yards)
+        .proto("0.30")
+        .goal(0.5),
+    row(
+        "handles",
+        "histogram_own",
+        "histogram handle, own thread",
+        Yards,
+    )
+    .proto("0.60")
+    .goal(0.9),
+    row(
+        "handles",
+        "histogram_other",
+        "histogram handle, made on another thread",
+        Yards,
+    )
+    .proto("2.15")
+    .goal(2.4),
+    row(
+        "handles",
+        "histogram_shared",
+        "one histogram handle, 2 threads",
+        Yards,
+    )
+    .goal(3.0),
+    row(
+        "handles",
+        "histogram_drain",
+        "... its drain at a tick or upkeep, per sample",
+        Yards,
+    ),
+    row(
+        "allocations",
+        "calls_counter",
+        "allocations per counter! static key",
+        Calls,
+    )
+    .proto("0")
+    .goal(0.0)
+    .must(0.0),
+    row(
+        "allocations",
+        "calls_gauge",
+        "allocations per gauge! static key",
+        Calls,
+    )
+    .goal(0.0)
+    .must(0.0),
+    row(
+        "allocations",
+        "calls_histogram",
+        "allocations per histogram! static key",
+        Calls,
+    )
+    .goal(0.0)
+    .must(0.0),
+    row(
+        "allocations",
+        "calls_dynamic",
+        "allocations per counter! one dynamic label",
+        Calls,
+    )
+    .proto("+0")
+    .goal(0.0)
+    .must(0.0),
+    row(
+        "latency",
+        "record_p9999",
+        "99.99th percentile of a record amid ticks, evictions",
+        Nanos,
+    )
+    .goal(2_000.0),
+    row("latency", "record_p999", "... 99.9th percentile", Nanos),
+    row("latency", "record_p50", "... median", Nanos),
+    row(
+        "register",
+        "register_slowest",
+        "slowest registration of 1,000,000",
+        Nanos,
+    )
+    .goal(1_000_000.0),
+    row("register", "register_mean", "... and the mean", Nanos),
+    row("fresh", "heap_fresh", "heap of a fresh recorder", Bytes).goal(262_144.0),
+    row(
+        "counters",
+        "heap_counter",
+        "heap per counter series, 3 labels, no history",
+        Bytes,
+    )
+    .goal(180.0),
+    row(
+        "histograms",
+        "heap_histograms",
+        "heap of 10,000 histograms x 100 samples",
+        Bytes,
+    )
+    .goal(20_000_000.0),
+    row(
+        "tick",
+        "tick_active",
+        "tick per counter series, 100,000 active",
+        Nanos,
+    )
+    .proto("0.75 ns")
+    .goal(30.0),
+    row(
+        "tick",
+        "tick_idle",
+        "tick per counter series, 100,000 idle",
+        Nanos,
+    )
+    .goal(3.0),
+    row(
+        "query",
+        "query_p99",
+        "p99 over 5 min at 1 s, 100 buckets a tick",
+        Nanos,
+    )
+    .goal(60_000.0)
+    .must(100_000.0),
+    row(
+        "sites",
+        "sites_1000",
+        "counter! 1,000 call sites in turn",
+        Yards,
+    ),
+    row(
+        "dynamic",
+        "dynamic_10000",
+        "counter! one dynamic label, 10,000 values",
+        Yards,
+    ),
+    row(
+        "dynamic",
+        "collide_0",
+        "counter! 16 keys, hash bits 0..12 equal",
+        Yards,
+    ),
+    row(
+        "dynamic",
+        "collide_40",
+        "counter! 16 keys, hash bits 40..52 equal",
+        Yards,
+    ),
+    row(
+        "dynamic",
+        "collide_52",
+        "counter! 16 keys, hash bits 52..64 equal",
+        Yards,
+    ),
+    row(
+        "crowd",
+        "crowd_256",
+        "counter! 1,000 values from each of 256 threads",
+        Yards,
+    ),
+];

@@ -1,0 +1,151 @@
+//! The composition root: from what the user chose to a running store.
+
+use crate::{
+    clock::Clock,
+    config::{Config, MemoryProfile},
+    error::Error,
+    handle::Recall,
+    recorder::RecallRecorder,
+};
+use std::time::Duration;
+
+/// Chooses what a store keeps, and brings it to life.
+///
+/// Setters only set; [`install`](Self::install), [`start`](Self::start) and [`build`](Self::build) check everything and
+/// report every problem at once:
+///
+/// ```
+/// use metrics_recall::{Recall, secs};
+///
+/// let error = Recall::builder().memory_budget(0).resolution(secs(7)).build().unwrap_err();
+/// let message = error.to_string();
+/// assert!(message.contains("0 bytes") && message.contains("7s"));
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "a builder does nothing until `install()`, `start()` or `build()`"]
+pub struct RecallBuilder {
+    config: Config,
+    clock: Option<Clock>,
+}
+
+impl Recall {
+    /// A builder with the defaults of [`MemoryProfile::Production`].
+    pub fn builder() -> RecallBuilder {
+        RecallBuilder::default()
+    }
+}
+
+impl RecallBuilder {
+    /// Budget and everything that follows from it. Default: [`MemoryProfile::Production`].
+    pub fn profile(mut self, profile: MemoryProfile) -> Self {
+        self.config.profile = profile;
+        self
+    }
+
+    /// The hard limit of what the store may own, in bytes: 128 KiB to 64 TiB. Default: the profile's.
+    pub fn memory_budget(mut self, bytes: usize) -> Self {
+        self.config.budget = Some(bytes);
+        self
+    }
+
+    /// Length of a tick: a divisor of 60 s, from 10 ms to 60 s. Default: 1 s.
+    pub fn resolution(mut self, tick: Duration) -> Self {
+        self.config.resolution = Some(tick);
+        self
+    }
+
+    /// Series that one metric may have beside its overflow series; at least 1. Default: the profile's.
+    pub fn max_series_per_metric(mut self, n: usize) -> Self {
+        self.config.series_per_metric = Some(n);
+        self
+    }
+
+    /// Metrics of each kind; at least 1. Default: the profile's.
+    pub fn max_metrics(mut self, n: usize) -> Self {
+        self.config.metrics = Some(n);
+        self
+    }
+
+    /// How long a series that nobody holds must be idle before it may be evicted, which happens only when room is
+    /// needed. Default: 10 min.
+    pub fn idle_timeout(mut self, after: Duration) -> Self {
+        self.config.idle_timeout = Some(after);
+        self
+    }
+
+    /// How far history reaches back, memory permitting. Default: the profile's.
+    pub fn retention(mut self, finest: Duration) -> Self {
+        self.config.retention = Some(finest);
+        self
+    }
+
+    /// Where time comes from. Default: the machine.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// A store without a thread, not installed: the caller ticks it.
+    ///
+    /// # Errors
+    ///
+    /// For settings outside of their ranges, all of them at once.
+    pub fn build(self) -> Result<(RecallRecorder, Recall), Error> {
+        let plan = self.config.plan()?;
+        let recall = Recall::new(plan, self.clock.unwrap_or_default())?;
+        Ok((RecallRecorder::new(recall.live()), recall))
+    }
+
+    /// A store with a worker, not installed: for layers above it, or as a local recorder. The worker stops when the
+    /// last [`Recall`] is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), and when no thread can be started.
+    pub fn start(self) -> Result<(RecallRecorder, Recall), Error> {
+        let (recorder, recall) = self.build()?;
+        recall.start_worker()?;
+        Ok((recorder, recall))
+    }
+
+    /// A store with a worker, installed as the process's recorder. It lives as long as the process; dropping handles
+    /// does not stop it, [`Recall::shutdown`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start); when a recorder is installed already; and after a shutdown, when the settings differ
+    /// from those of the installed store, which cannot change.
+    pub fn install(self) -> Result<Recall, Error> {
+        if let Some(global) = Recall::global() {
+            return self.revive(global);
+        }
+        let (recorder, recall) = self.build()?;
+        metrics::set_global_recorder(recorder).map_err(|_| {
+            Error::installed(
+                "a global recorder is installed already: the `metrics` facade takes one for the life of a process; \
+                 use `start()` and a fanout to have both",
+            )
+        })?;
+        recall.make_global()?;
+        recall.start_worker()?;
+        Ok(recall)
+    }
+
+    /// Starts the installed store again after a shutdown.
+    fn revive(self, global: Recall) -> Result<Recall, Error> {
+        let plan = self.config.plan()?;
+        if !global.is_shut() {
+            return Err(Error::installed(
+                "a store is installed already: `Recall::global()` gives it",
+            ));
+        }
+        if plan != *global.plan() || self.clock.is_some() {
+            return Err(Error::installed(format!(
+                "the installed store cannot change its settings: it has {:?}, asked for were {plan:?}",
+                global.plan()
+            )));
+        }
+        global.start_worker()?;
+        Ok(global)
+    }
+}

@@ -1,0 +1,172 @@
+//! What is wrong, with the metric, the number and the knob.
+
+use super::{core::Core, info::Bytes};
+use crate::live::{Kind, registry::Registry};
+use std::{fmt, sync::atomic::Ordering::Relaxed, time::Duration};
+
+/// Whether anything was dropped, shortened or refused, and what to do about it.
+///
+/// Each reason is a sentence that names the metric, the number and the setting to change. Shown as `healthy`, or as
+/// `degraded` with a reason a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    reasons: Vec<String>,
+}
+
+impl Health {
+    /// Whether there is nothing to say.
+    #[must_use]
+    pub fn is_healthy(&self) -> bool {
+        self.reasons.is_empty()
+    }
+
+    /// What is wrong, a sentence each.
+    #[must_use]
+    pub fn reasons(&self) -> &[String] {
+        &self.reasons
+    }
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.reasons.is_empty() {
+            return f.write_str("healthy");
+        }
+        f.write_str("degraded")?;
+        for reason in &self.reasons {
+            write!(f, "\n  - {reason}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Metrics that are named one by one when they overflow.
+const NAMED: usize = 10;
+
+impl Core {
+    pub(crate) fn health(&self) -> Health {
+        let mut reasons = Vec::new();
+        self.overflow(&self.live.counters, &mut reasons);
+        self.overflow(&self.live.gauges, &mut reasons);
+        self.overflow(&self.live.histograms, &mut reasons);
+        self.memory_reasons(&mut reasons);
+        self.tick_reasons(&mut reasons);
+        Health { reasons }
+    }
+
+    /// Metrics with an overflow series in use, names that were refused, keys that were too long.
+    fn overflow<K: Kind>(&self, registry: &Registry<K>, reasons: &mut Vec<String>) {
+        let kind = K::KIND;
+        let mut denied = Vec::new();
+        let mut odd = Vec::new();
+        registry.for_each_name(|name| {
+            let live = name.members.lock().live;
+            match name.denied.load(Relaxed) {
+                0 => {}
+                n => denied.push((n, live, name.text.to_string())),
+            }
+            match name.odd.load(Relaxed) {
+                0 => {}
+                n => odd.push((n, name.text.to_string())),
+            }
+        });
+        denied.sort_by(|a, b| b.cmp(a));
+        let offenders = self.live.offenders.list();
+        for (n, live, name) in denied.iter().take(NAMED) {
+            let worst = offenders
+                .iter()
+                .find(|o| o.kind == kind && name.starts_with(&*o.metric));
+            let label = worst.map_or(String::new(), |o| {
+                format!("; label `{}` has about {} values too many", o.label, o.values)
+            });
+            let limit = self.plan.series_per_metric;
+            let knob = if *live >= limit {
+                format!("its limit is {limit} series (`max_series_per_metric`)")
+            } else {
+                "memory for new series is short (`memory_budget`)".to_owned()
+            };
+            reasons.push(format!(
+                "{kind} `{name}` sent {n} recordings to its overflow series: it has {live} series, and {knob}{label}"
+            ));
+        }
+        if let Some(more) = denied.len().checked_sub(NAMED + 1) {
+            let more = more + 1;
+            reasons.push(format!("{more} more {kind}s sent recordings to their overflow series"));
+        }
+        for (n, name) in odd.iter().take(NAMED) {
+            reasons.push(format!(
+                "{kind} `{name}` was given {n} values that are not numbers it can hold (NaN, or infinite in a histogram); they are counted here and nowhere else"
+            ));
+        }
+        match registry.nameless.load(Relaxed) {
+            0 => {}
+            n => reasons.push(format!(
+                "{n} recordings of {kind}s went to `recall_overflow`: there is no room for more names beside {} (`max_metrics` is {}, `memory_budget` {})",
+                registry.name_count(), self.plan.metrics, Bytes(self.plan.budget)
+            )),
+        }
+        match registry.too_long.load(Relaxed) {
+            0 => {}
+            n => reasons.push(format!(
+                "{n} recordings of {kind}s went to `recall_overflow`: their keys are longer than 4096 bytes or have more than 128 labels"
+            )),
+        }
+    }
+
+    fn memory_reasons(&self, reasons: &mut Vec<String>) {
+        let counts = &self.counts;
+        let shortened = counts.shortened.load(Relaxed);
+        let covered = Duration::from_nanos(self.timeline().covered_ns());
+        if shortened > 0 && covered < self.plan.retention {
+            reasons.push(format!(
+                "history reaches back {:.0} s instead of {:.0} s: {} are not enough for {} series (`memory_budget`)",
+                covered.as_secs_f64(),
+                self.plan.retention.as_secs_f64(),
+                Bytes(self.live.ledger.budget()),
+                self.live.series()
+            ));
+        }
+        match counts.refused_questions.load(Relaxed) {
+            0 => {}
+            n => reasons.push(format!(
+                "{n} questions had no answer for want of working memory (`memory_budget`)"
+            )),
+        }
+        match self.live.reentrant.load(Relaxed) {
+            0 => {}
+            n => reasons.push(format!(
+                "{n} recordings came from inside the recorder, as from an allocator that emits metrics, and went to `recall_overflow`"
+            )),
+        }
+    }
+
+    fn tick_reasons(&self, reasons: &mut Vec<String>) {
+        let counts = &self.counts;
+        match counts.lost.load(Relaxed) {
+            0 => {}
+            n => reasons.push(format!(
+                "{n} of {} ticks are missing in history for want of memory; totals have them (`memory_budget`)",
+                counts.ticks.load(Relaxed)
+            )),
+        }
+        match counts.waited.load(Relaxed) {
+            0 => {}
+            n => reasons.push(format!(
+                "{n} points came a tick late for want of working memory (`memory_budget`)"
+            )),
+        }
+        match counts.nested.load(Relaxed) {
+            0 => {}
+            n => reasons.push(format!("`tick` was called {n} times from inside a tick, which does nothing")),
+        }
+        let ticks = counts.ticks.load(Relaxed);
+        let late = counts.late.load(Relaxed);
+        if self.worker.lock().is_some() && late * 10 > ticks && late > 3 {
+            let slowest = Duration::from_nanos(counts.slowest_ns.load(Relaxed));
+            reasons.push(format!(
+                "{late} of {ticks} ticks were late; the slowest took {slowest:?} (`resolution` is {:?})",
+                self.plan.resolution
+            ));
+        }
+    }
+}

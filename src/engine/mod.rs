@@ -1,0 +1,14 @@
+//! What moves the data: the tick, the worker that calls it, and the report about both.
+
+mod core;
+mod health;
+mod info;
+mod tick;
+mod worker;
+
+pub(crate) use self::{core::Core, worker::Worker};
+pub use self::{
+    health::Health,
+    info::{Memory, MetricInfo, Summary},
+    tick::Tick,
+};

@@ -1,0 +1,177 @@
+//! The tick: one synchronous function that turns what was recorded into a frame of history.
+//!
+//! Always in this order: read live cells into a draft; commit the draft to history; leave room for what comes; report.
+//! A tick at the same instant as the one before joins its frame, so calling it too often loses nothing.
+
+use super::core::Core;
+use crate::{
+    clock::Clock,
+    config::Plan,
+    history::{Commit, History, Timeline},
+    ledger::{Full, Ledger, Part},
+    live::{
+        Busy,
+        drain::{Collector, Sweep},
+    },
+    model::{Timestamp, frame::Span},
+};
+use parking_lot::Mutex;
+use std::{
+    cell::Cell,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
+
+/// What one call of [`Recall::tick`](crate::Recall::tick) did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tick {
+    /// The end of the tick on the store's axis.
+    pub at: Timestamp,
+    /// The clock had not moved since the tick before, and what was recorded joined its frame. Also set when nothing
+    /// was done at all, because the call came from inside a tick.
+    pub merged: bool,
+}
+
+/// What only the tick may touch.
+pub(crate) struct Engine {
+    history: History,
+    collector: Collector,
+    last_end_ns: u64,
+    wall_start_ms: i64,
+    resolution_ns: u64,
+    /// Number of the tick before: its end in resolutions.
+    before: u64,
+    refused: u64,
+    denied: u64,
+}
+
+/// The draft may keep a sixteenth of the budget between ticks; a larger one is given back.
+const DRAFT_SHARE: usize = 16;
+/// This share of the budget is left free after each tick, for series that are new until the next.
+const FREE_SHARE: usize = 16;
+
+thread_local! {
+    static TICKING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// This thread is inside a tick.
+struct Ticking(());
+
+impl Ticking {
+    fn enter() -> Option<Self> {
+        (!TICKING.replace(true)).then_some(Self(()))
+    }
+}
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        TICKING.set(false);
+    }
+}
+
+fn nanos(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Engine {
+    pub(crate) fn new(plan: &Plan, clock: &Clock, ledger: Arc<Ledger>) -> Result<Self, Full> {
+        let elapsed = clock.elapsed_ns();
+        let since_start = i64::try_from(elapsed / 1_000_000).unwrap_or(i64::MAX);
+        let wall_start_ms = clock.wall_ms().saturating_sub(since_start);
+        ledger.reserve(Part::Tick, Collector::BYTES)?;
+        let retention_ns = nanos(plan.retention);
+        Ok(Self {
+            history: History::new(ledger.clone(), retention_ns, wall_start_ms)?,
+            collector: Collector::new(ledger),
+            last_end_ns: elapsed,
+            wall_start_ms,
+            resolution_ns: nanos(plan.resolution),
+            before: elapsed / nanos(plan.resolution),
+            refused: 0,
+            denied: 0,
+        })
+    }
+
+    pub(crate) fn published(&self) -> Arc<Mutex<Arc<Timeline>>> {
+        self.history.published()
+    }
+
+    /// The axis at `ns`, in wall milliseconds.
+    fn wall_at(&self, ns: u64) -> i64 {
+        let ms = i64::try_from(ns / 1_000_000).unwrap_or(i64::MAX);
+        self.wall_start_ms.saturating_add(ms)
+    }
+
+    fn run(&mut self, core: &Core, now_ns: u64) -> Tick {
+        let ledger = &core.live.ledger;
+        let end_ns = now_ns.max(self.last_end_ns);
+        let span = Span {
+            start_ns: self.last_end_ns,
+            end_ns,
+            wall_ms: self.wall_at(end_ns),
+        };
+        let number = end_ns / self.resolution_ns;
+        let free = ledger.budget() / FREE_SHARE;
+        self.history.leave_free(free / 2);
+        let sweep = self.plan_sweep(core, number);
+        let swept = core.live.sweep(sweep, &mut self.collector);
+        let commit = self.history.commit(&self.collector.draft, span, number);
+        self.history.leave_free(free);
+        self.collector.shrink(ledger.budget() / DRAFT_SHARE);
+        let late = span.duration_ns() > self.resolution_ns + self.resolution_ns / 2;
+        self.before = number;
+        self.last_end_ns = end_ns;
+        let counts = &core.counts;
+        counts.ticks.fetch_add(1, Relaxed);
+        counts.late.fetch_add(u64::from(late), Relaxed);
+        counts.waited.fetch_add(swept.waiting, Relaxed);
+        counts.shortened.store(self.history.shortened, Relaxed);
+        if commit == Commit::Lost {
+            counts.lost.fetch_add(1, Relaxed);
+        }
+        Tick {
+            at: Timestamp::from_millis(span.wall_ms),
+            merged: commit == Commit::Merged,
+        }
+    }
+
+    /// What this sweep may evict: idle series only when something was refused since the last tick.
+    fn plan_sweep(&mut self, core: &Core, number: u64) -> Sweep {
+        let refused = core.live.ledger.refused();
+        let denied = core.live.denied();
+        let pressed = refused != self.refused || denied != self.denied;
+        self.refused = refused;
+        self.denied = denied;
+        let idle = nanos(core.plan.idle_timeout) / self.resolution_ns;
+        let oldest = self.history.oldest_tick().unwrap_or(number);
+        let wrapping = |n: u64| (n & u64::from(u32::MAX)) as u32;
+        Sweep {
+            tick: wrapping(number),
+            before: wrapping(self.before),
+            forget_after: wrapping(number.saturating_sub(oldest)),
+            evict_after: pressed.then(|| wrapping(idle.min(u64::from(u32::MAX)))),
+        }
+    }
+}
+
+impl Core {
+    /// Runs a tick at the clock's now.
+    pub(crate) fn tick(&self) -> Tick {
+        let Some(_ticking) = Ticking::enter() else {
+            self.counts.nested.fetch_add(1, Relaxed);
+            let last = self.timeline().last().map_or(0, |frame| frame.span.wall_ms);
+            return Tick {
+                at: Timestamp::from_millis(last),
+                merged: true,
+            };
+        };
+        // An allocator that emits metrics must not find this thread in the slow path while a shard is locked.
+        let _busy = Busy::enter();
+        let mut engine = self.engine.lock();
+        let begin_ns = self.clock.elapsed_ns();
+        let tick = engine.run(self, begin_ns);
+        let took = self.clock.elapsed_ns().saturating_sub(begin_ns);
+        self.counts.slowest_ns.fetch_max(took, Relaxed);
+        tick
+    }
+}

@@ -1,0 +1,157 @@
+//! What the application keeps: questions, memory, health, and the life of the store.
+
+use crate::{
+    clock::Clock,
+    config::Plan,
+    engine::{Core, Health, Memory, MetricInfo, Summary, Tick, Worker},
+    error::Error,
+    live::Live,
+    model::Timestamp,
+    query::{Counters, Gauges, Histograms, Selection},
+};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
+};
+
+/// The store, as the application holds it. Clones are the same store.
+///
+/// ```no_run
+/// use metrics_recall::{Recall, mins};
+///
+/// let recall = Recall::builder().install()?;
+/// metrics::histogram!("checkout_seconds").record(0.12);
+/// let p99 = recall.histograms("checkout_seconds").over(mins(5)).quantile(0.99);
+/// # Ok::<(), metrics_recall::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Recall(Arc<Core>);
+
+/// The store whose recorder is the process's; set once, since the facade cannot change its recorder.
+static GLOBAL: OnceLock<Recall> = OnceLock::new();
+
+impl Recall {
+    pub(crate) fn new(plan: Plan, clock: Clock) -> Result<Self, Error> {
+        Core::new(plan, clock).map(Self)
+    }
+
+    pub(crate) fn live(&self) -> Arc<Live> {
+        self.0.live.clone()
+    }
+
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.0.plan
+    }
+
+    pub(crate) fn is_shut(&self) -> bool {
+        self.0.is_shut.load(Relaxed)
+    }
+
+    /// Starts the worker, if there is none.
+    pub(crate) fn start_worker(&self) -> Result<(), Error> {
+        let mut worker = self.0.worker.lock();
+        if worker.is_none() {
+            *worker = Some(Worker::start(&self.0)?);
+        }
+        self.0.is_shut.store(false, Relaxed);
+        Ok(())
+    }
+
+    /// The store that [`install`](crate::RecallBuilder::install) or [`make_global`](Self::make_global) made the
+    /// process's, if any.
+    #[must_use]
+    pub fn global() -> Option<Recall> {
+        GLOBAL.get().cloned()
+    }
+
+    /// Makes this store the one that [`Recall::global`] gives and that the process keeps alive. For a recorder that
+    /// [`start`](crate::RecallBuilder::start) gave and that was put below layers of `metrics-util`.
+    ///
+    /// # Errors
+    ///
+    /// When another store is global already.
+    pub fn make_global(&self) -> Result<(), Error> {
+        let global = GLOBAL.get_or_init(|| self.clone());
+        if Arc::ptr_eq(&global.0, &self.0) {
+            Ok(())
+        } else {
+            Err(Error::installed(
+                "another store is global already: `Recall::global()` gives it",
+            ))
+        }
+    }
+
+    /// A question about the counters called `name`.
+    pub fn counters(&self, name: impl AsRef<str>) -> Selection<Counters> {
+        Selection::new(self.0.clone(), name.as_ref())
+    }
+
+    /// A question about the gauges called `name`.
+    pub fn gauges(&self, name: impl AsRef<str>) -> Selection<Gauges> {
+        Selection::new(self.0.clone(), name.as_ref())
+    }
+
+    /// A question about the histograms called `name`.
+    pub fn histograms(&self, name: impl AsRef<str>) -> Selection<Histograms> {
+        Selection::new(self.0.clone(), name.as_ref())
+    }
+
+    /// Moves what was recorded since the last tick into history. A store with a worker does so by itself; calling it
+    /// beside the worker is harmless.
+    ///
+    /// A tick covers the time since the one before, however long that was. If the clock has not moved, it joins the
+    /// tick before. Cost: some nanoseconds a series.
+    pub fn tick(&self) -> Tick {
+        self.0.tick()
+    }
+
+    /// Now, on the store's axis: wall time at the start plus the time that has passed, suspension included.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let elapsed = i64::try_from(self.0.clock.elapsed_ns() / 1_000_000).unwrap_or(i64::MAX);
+        let start = self.0.timeline().wall_start_ms;
+        Timestamp::from_millis(start.saturating_add(elapsed))
+    }
+
+    /// Memory used and allowed, by part.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        self.0.memory()
+    }
+
+    /// Whether anything was dropped, shortened or refused.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.0.health()
+    }
+
+    /// All metrics, sorted by name and kind. Cost: one look at each name.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<MetricInfo> {
+        self.0.metrics()
+    }
+
+    /// All metrics with what they did over the last minute, aligned for a terminal.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        Summary::new(&self.0)
+    }
+
+    /// Commits what was recorded, stops the worker and waits for it. Answers still work afterwards, and recording is
+    /// harmless; a later [`install`](crate::RecallBuilder::install) with the same settings starts the worker again.
+    pub fn shutdown(&self) {
+        let worker = self.0.worker.lock().take();
+        if let Some(worker) = worker {
+            worker.stop();
+        }
+        if !self.0.is_shut.swap(true, Relaxed) {
+            self.0.tick();
+        }
+    }
+}
+
+impl fmt::Debug for Recall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Recall({})", self.memory())
+    }
+}

@@ -1,0 +1,105 @@
+//! Two ticks as one: what the clock did not separate belongs into one frame.
+
+use crate::{
+    codec::{buckets, distribution},
+    model::frame::{Draft, Frame, GaugePoint, HistogramPoint},
+};
+
+/// Most bytes that unpacked buckets of any one histogram of the two take.
+pub(crate) fn unpacked(frame: &Frame, draft: &Draft) -> usize {
+    // A bucket takes at least two bytes packed, and sixteen unpacked; both sides and their union exist at once.
+    let packed = frame.bytes.len().max(draft.bytes.len());
+    packed.saturating_mul(8 * 4)
+}
+
+/// Everything of `frame` and then everything of `draft`.
+pub(crate) fn merge(frame: &Frame, draft: &Draft) -> Draft {
+    let mut merged = Draft::default();
+    let (ids, deltas) = &mut merged.counters;
+    join(&frame.counters.0, &draft.counters.0, |id, a, b| {
+        let delta = |values: &[u64], at: Option<usize>| at.map_or(0, |at| values[at]);
+        ids.push(id);
+        deltas.push(delta(&frame.counters.1, a).wrapping_add(delta(&draft.counters.1, b)));
+    });
+    let (ids, points) = &mut merged.gauges;
+    join(&frame.gauges.0, &draft.gauges.0, |id, a, b| {
+        let a = a.map(|at| frame.gauges.1[at]);
+        let b = b.map(|at| draft.gauges.1[at]);
+        ids.push(id);
+        points.extend(match (a, b) {
+            (Some(a), Some(b)) => Some(gauge(a, b)),
+            (one, other) => one.or(other),
+        });
+    });
+    join(&frame.histograms.0, &draft.histograms.0, |id, a, b| {
+        let a = a.and_then(|at| frame.histogram_at(at));
+        let b = b.and_then(|at| draft.histogram_at(at));
+        let sides = [a, b].into_iter().flatten();
+        let point = histogram(sides, &mut merged.bytes);
+        merged.histograms.0.push(id);
+        merged.histograms.1.push(point);
+    });
+    merged
+}
+
+/// Walks two ascending lists; `both` gets every id once, with its place in each.
+fn join(a: &[u32], b: &[u32], mut both: impl FnMut(u32, Option<usize>, Option<usize>)) {
+    let (mut i, mut j) = (0, 0);
+    loop {
+        let (x, y) = (a.get(i), b.get(j));
+        let Some(id) = x.into_iter().chain(y).min().copied() else {
+            return;
+        };
+        let (left, right) = (x == Some(&id), y == Some(&id));
+        both(id, left.then_some(i), right.then_some(j));
+        i += usize::from(left);
+        j += usize::from(right);
+    }
+}
+
+fn gauge(first: GaugePoint, then: GaugePoint) -> GaugePoint {
+    GaugePoint {
+        last: then.last,
+        // `min` and `max` of floats leave NaN out: a gauge that was evicted keeps what it was before.
+        min: first.min.min(then.min),
+        max: first.max.max(then.max),
+        prev: first.prev,
+    }
+}
+
+fn histogram<'a>(
+    sides: impl Iterator<Item = (HistogramPoint, &'a [u8])>,
+    bytes: &mut Vec<u8>,
+) -> HistogramPoint {
+    let mut spans = Vec::new();
+    let mut fine = Vec::new();
+    let mut point = HistogramPoint {
+        count: 0,
+        sum: 0.0,
+        min: f64::INFINITY,
+        max: f64::NEG_INFINITY,
+        end: 0,
+    };
+    for (side, packed) in sides {
+        point.count = point.count.wrapping_add(side.count);
+        point.sum += side.sum;
+        if side.min <= side.max {
+            point.min = point.min.min(side.min);
+            point.max = point.max.max(side.max);
+        }
+        let (coarse, packed) = distribution::split(packed);
+        spans.extend(coarse.take(distribution::MOST_SPANS - spans.len()));
+        buckets::for_each(packed, |code, count| fine.push((code, count)));
+    }
+    fine.sort_unstable_by_key(|bucket: &(i32, u64)| bucket.0);
+    fine.dedup_by(|next, kept| {
+        let same = next.0 == kept.0;
+        if same {
+            kept.1 = kept.1.wrapping_add(next.1);
+        }
+        same
+    });
+    distribution::encode(&spans, &fine, bytes);
+    point.end = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    point
+}

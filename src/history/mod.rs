@@ -1,0 +1,325 @@
+//! What ticks have left behind: frames, oldest first, within the budget. One writer, the tick; readers share
+//! immutable timelines.
+//!
+//! There is one tier today, that of the finest resolution. Retention and pressure drop whole frames, oldest first. A
+//! frame stays charged until the last reader that holds it is gone.
+
+mod merge;
+
+use crate::{
+    ledger::{Full, Ledger, Part},
+    model::frame::{Draft, Frame, Span},
+    util::{
+        layout,
+        sync::{Arc, Mutex, Weak},
+    },
+};
+
+/// Bytes that are given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    ledger: Arc<Ledger>,
+    part: Part,
+    bytes: usize,
+}
+
+impl Charge {
+    pub(crate) fn new(ledger: &Arc<Ledger>, part: Part, bytes: usize) -> Result<Self, Full> {
+        ledger.reserve(part, bytes)?;
+        Ok(Self {
+            ledger: ledger.clone(),
+            part,
+            bytes,
+        })
+    }
+
+    /// Charges `bytes` more.
+    pub(crate) fn add(&mut self, bytes: usize) -> Result<(), Full> {
+        self.ledger.reserve(self.part, bytes)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.ledger.release(self.part, self.bytes);
+    }
+}
+
+/// A frame in history.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) frame: Frame,
+    /// Number of its tick; ascending, not necessarily by one.
+    pub(crate) tick: u64,
+    /// Last, so that it is given back after the columns are.
+    _charge: Charge,
+}
+
+impl Kept {
+    fn bytes(columns: usize) -> usize {
+        layout::arc::<Self>() + columns
+    }
+}
+
+/// A consistent view of history: whole frames only, which never change.
+#[derive(Debug)]
+pub(crate) struct Timeline {
+    /// Oldest first; each starts where the one before ends, or later if ticks were lost.
+    pub(crate) frames: Box<[Arc<Kept>]>,
+    /// Wall milliseconds at nanosecond 0 of the axis.
+    pub(crate) wall_start_ms: i64,
+    _charge: Charge,
+}
+
+impl Timeline {
+    fn new(
+        ledger: &Arc<Ledger>,
+        wall_start_ms: i64,
+        frames: impl ExactSizeIterator<Item = Arc<Kept>>,
+    ) -> Result<Self, Full> {
+        let bytes = layout::arc::<Self>() + layout::vec::<Arc<Kept>>(frames.len());
+        Ok(Self {
+            _charge: Charge::new(ledger, Part::History, bytes)?,
+            frames: frames.collect(),
+            wall_start_ms,
+        })
+    }
+
+    pub(crate) fn last(&self) -> Option<&Frame> {
+        self.frames.last().map(|kept| &kept.frame)
+    }
+
+    /// Nanoseconds of the axis that the frames cover.
+    pub(crate) fn covered_ns(&self) -> u64 {
+        let spans = self.frames.iter().map(|kept| kept.frame.span.duration_ns());
+        spans.sum()
+    }
+}
+
+/// What became of a draft.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Commit {
+    /// It is a frame of its own.
+    Added,
+    /// The clock had not moved: it is part of the newest frame.
+    Merged,
+    /// There was no room, not even without older frames.
+    Lost,
+}
+
+/// The store of frames. The tick has it for itself; readers get at `published` only.
+#[derive(Debug)]
+pub(crate) struct History {
+    ledger: Arc<Ledger>,
+    current: Arc<Timeline>,
+    published: Arc<Mutex<Arc<Timeline>>>,
+    /// Earlier timelines that a reader may still hold, with their oldest tick.
+    earlier: Vec<(u64, Weak<Timeline>)>,
+    retention_ns: u64,
+    /// Frames dropped for want of room before their time, ever.
+    pub(crate) shortened: u64,
+}
+
+/// Timelines that readers may hold at once, for which the oldest tick is remembered.
+const EARLIER: usize = 64;
+
+impl History {
+    pub(crate) fn new(
+        ledger: Arc<Ledger>,
+        retention_ns: u64,
+        wall_start_ms: i64,
+    ) -> Result<Self, Full> {
+        let current = Arc::new(Timeline::new(&ledger, wall_start_ms, std::iter::empty())?);
+        ledger.reserve(
+            Part::History,
+            layout::vec::<(u64, Weak<Timeline>)>(EARLIER),
+        )?;
+        Ok(Self {
+            published: Arc::new(Mutex::new(current.clone())),
+            current,
+            ledger,
+            earlier: Vec::with_capacity(EARLIER),
+            retention_ns,
+            shortened: 0,
+        })
+    }
+
+    /// Where readers find the newest timeline.
+    pub(crate) fn published(&self) -> Arc<Mutex<Arc<Timeline>>> {
+        self.published.clone()
+    }
+
+    pub(crate) fn newest(&self) -> Option<&Frame> {
+        self.current.last()
+    }
+
+    /// The oldest tick that anybody can still see; `None`: nobody sees any.
+    pub(crate) fn oldest_tick(&mut self) -> Option<u64> {
+        self.earlier
+            .retain(|(_, timeline)| timeline.strong_count() > 0);
+        let held = self.earlier.iter().map(|(tick, _)| *tick);
+        let current = self.current.frames.first().map(|kept| kept.tick);
+        held.chain(current).min()
+    }
+
+    /// Adds what the tick gathered. Frames beyond their retention go; if there is still no room, so do others.
+    pub(crate) fn commit(&mut self, draft: &Draft, span: Span, tick: u64) -> Commit {
+        let newest = self.newest().map(|frame| frame.span);
+        if newest.is_some_and(|newest| newest.end_ns == span.end_ns) {
+            return self.merge(draft, tick);
+        }
+        self.expire(span.end_ns);
+        let bytes = Kept::bytes(draft.frame_bytes());
+        let Some(charge) = self.charge(bytes) else {
+            return Commit::Lost;
+        };
+        let kept = Arc::new(Kept {
+            frame: draft.frame(span),
+            tick,
+            _charge: charge,
+        });
+        if self.push(kept, 0) {
+            Commit::Added
+        } else {
+            Commit::Lost
+        }
+    }
+
+    /// The clock stands still: the draft joins the newest frame.
+    fn merge(&mut self, draft: &Draft, tick: u64) -> Commit {
+        let Some(newest) = self.current.frames.last().cloned() else {
+            return Commit::Lost;
+        };
+        if draft.frame_bytes() == 0 {
+            return Commit::Merged;
+        }
+        let columns = newest.frame.bytes() + draft.frame_bytes();
+        // The two, their sum, and its copy exist at once for a moment; buckets are unpacked one histogram at a time.
+        let Some(scratch) = self.charge(2 * columns + merge::unpacked(&newest.frame, draft)) else {
+            return Commit::Lost;
+        };
+        let merged = merge::merge(&newest.frame, draft);
+        let Some(charge) = self.charge(Kept::bytes(merged.frame_bytes())) else {
+            return Commit::Lost;
+        };
+        let kept = Arc::new(Kept {
+            frame: merged.frame(newest.frame.span),
+            tick,
+            _charge: charge,
+        });
+        drop((merged, scratch, newest));
+        if self.push(kept, 1) {
+            Commit::Merged
+        } else {
+            Commit::Lost
+        }
+    }
+
+    /// Appends a frame in place of the newest `replaced` ones.
+    fn push(&mut self, kept: Arc<Kept>, replaced: usize) -> bool {
+        loop {
+            let stay = self.current.frames.len().saturating_sub(replaced);
+            let mut frames = Vec::new();
+            let bytes = layout::vec::<Arc<Kept>>(stay + 1);
+            let scratch = Charge::new(&self.ledger, Part::Tick, bytes);
+            if scratch.is_ok() {
+                frames.reserve_exact(stay + 1);
+                frames.extend(self.current.frames.iter().take(stay).cloned());
+                frames.push(kept.clone());
+                let start = self.current.wall_start_ms;
+                if let Ok(next) = Timeline::new(&self.ledger, start, frames.into_iter()) {
+                    self.publish(next);
+                    return true;
+                }
+            }
+            drop(scratch);
+            if !self.shorten(1) {
+                return false;
+            }
+        }
+    }
+
+    /// Reserves bytes for history, if need be by dropping its oldest frames.
+    fn charge(&mut self, bytes: usize) -> Option<Charge> {
+        loop {
+            match Charge::new(&self.ledger, Part::History, bytes) {
+                Ok(charge) => return Some(charge),
+                Err(Full) => {
+                    let eighth = self.current.frames.len() / 8;
+                    if !self.shorten(eighth.max(1)) {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Drops frames that have ended longer ago than the retention.
+    fn expire(&mut self, now_ns: u64) {
+        let limit = now_ns.saturating_sub(self.retention_ns);
+        let old = |kept: &Arc<Kept>| kept.frame.span.end_ns <= limit && limit > 0;
+        let count = self.current.frames.iter().take_while(|k| old(k)).count();
+        if count > 0 {
+            self.drop_oldest(count);
+        }
+    }
+
+    /// Drops the oldest `count` frames before their time; false: there are none.
+    fn shorten(&mut self, count: usize) -> bool {
+        let count = count.min(self.current.frames.len());
+        self.shortened += count as u64;
+        count > 0 && self.drop_oldest(count)
+    }
+
+    fn drop_oldest(&mut self, count: usize) -> bool {
+        let start = self.current.wall_start_ms;
+        let rest = self.current.frames.iter().skip(count).cloned();
+        let next = Timeline::new(&self.ledger, start, rest);
+        let empty = || Timeline::new(&self.ledger, start, std::iter::empty());
+        match next.or_else(|Full| empty()) {
+            Ok(next) => {
+                self.publish(next);
+                true
+            }
+            Err(Full) => false,
+        }
+    }
+
+    fn publish(&mut self, next: Timeline) {
+        let next = Arc::new(next);
+        let before = std::mem::replace(&mut self.current, next.clone());
+        *self.published.lock() = next;
+        let oldest = before.frames.first().map_or(u64::MAX, |kept| kept.tick);
+        if Arc::strong_count(&before) == 1 {
+            return;
+        }
+        self.earlier
+            .retain(|(_, timeline)| timeline.strong_count() > 0);
+        if self.earlier.len() == EARLIER {
+            // Too many readers to tell apart: the last entry stands for the oldest of the rest.
+            if let Some(last) = self.earlier.last_mut() {
+                last.0 = last.0.min(oldest);
+                last.1 = Arc::downgrade(&before);
+            }
+            return;
+        }
+        self.earlier.push((oldest, Arc::downgrade(&before)));
+    }
+
+    /// Drops the oldest frames until `free` bytes of the budget are unused; gives how many frames went.
+    pub(crate) fn leave_free(&mut self, free: usize) -> usize {
+        let before = self.current.frames.len();
+        while self.ledger.budget() - self.ledger.used() < free {
+            let sixteenth = self.current.frames.len() / 16;
+            if !self.shorten(sixteenth.max(1)) {
+                break;
+            }
+        }
+        before - self.current.frames.len()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -1,0 +1,100 @@
+//! What history promises to its one writer and to its readers.
+
+use super::*;
+use crate::ledger::{BASE, SMALLEST};
+
+const SECOND: u64 = 1_000_000_000;
+
+fn span(at: u64) -> Span {
+    Span {
+        start_ns: at.saturating_sub(1) * SECOND,
+        end_ns: at * SECOND,
+        wall_ms: 0,
+    }
+}
+
+fn draft(counters: usize, delta: u64) -> Draft {
+    let mut draft = Draft::default();
+    for id in 0..counters {
+        draft.counters.0.push(u32::try_from(id).unwrap());
+        draft.counters.1.push(delta);
+    }
+    draft
+}
+
+fn history(budget: usize) -> (Arc<Ledger>, History) {
+    let ledger = Arc::new(Ledger::new(budget));
+    let history = History::new(ledger.clone(), 10 * SECOND, 0).unwrap();
+    (ledger, history)
+}
+
+#[test]
+fn frames_go_when_their_retention_is_over() {
+    let (_, mut history) = history(SMALLEST);
+    for at in 1..=30 {
+        assert_eq!(history.commit(&draft(1, at), span(at), at), Commit::Added);
+    }
+    let frames = &history.current.frames;
+    assert_eq!(frames.len(), 10);
+    assert_eq!(frames[0].tick, 21);
+    assert_eq!(history.shortened, 0);
+}
+
+#[test]
+fn pressure_drops_the_oldest_frames_and_never_the_newest() {
+    let (ledger, mut history) = history(SMALLEST);
+    for at in 1..=8 {
+        history.commit(&draft(2_000, at), span(at), at);
+        assert!(ledger.used() <= ledger.budget());
+        assert_eq!(history.newest().unwrap().counters.1[0], at);
+    }
+    assert!(history.shortened > 0);
+}
+
+#[test]
+fn a_frame_that_cannot_fit_at_all_is_said_to_be_lost() {
+    let (ledger, mut history) = history(SMALLEST);
+    let used = ledger.used();
+    assert_eq!(history.commit(&draft(50_000, 1), span(1), 1), Commit::Lost);
+    assert_eq!(ledger.used(), used);
+}
+
+#[test]
+fn a_held_timeline_stays_charged_and_keeps_its_ticks() {
+    let (ledger, mut history) = history(SMALLEST);
+    history.commit(&draft(100, 1), span(1), 1);
+    let held = history.published().lock().clone();
+    for at in 2..=40 {
+        history.commit(&draft(0, 0), span(at), at);
+    }
+    assert_eq!(held.frames[0].frame.counters.1[0], 1);
+    assert_eq!(history.oldest_tick(), Some(1));
+    let with = ledger.used();
+    drop(held);
+    assert!(ledger.used() + 100 * 12 <= with);
+    assert_eq!(history.oldest_tick(), Some(31));
+}
+
+#[test]
+fn everything_is_given_back_in_the_end() {
+    let (ledger, mut history) = history(SMALLEST);
+    for at in 1..=20 {
+        history.commit(&draft(50, at), span(at), at);
+    }
+    drop(history);
+    let list = layout::vec::<(u64, Weak<Timeline>)>(EARLIER);
+    assert_eq!(ledger.used(), BASE + list);
+}
+
+#[test]
+fn ticks_at_the_same_instant_become_one_frame() {
+    let (_, mut history) = history(SMALLEST);
+    history.commit(&draft(3, 5), span(1), 1);
+    let mut more = draft(1, 2);
+    more.counters.0[0] = 2;
+    assert_eq!(history.commit(&more, span(1), 2), Commit::Merged);
+    let frame = history.newest().unwrap();
+    assert_eq!(&*frame.counters.0, [0, 1, 2]);
+    assert_eq!(&*frame.counters.1, [5, 5, 7]);
+    assert_eq!(history.current.frames.len(), 1);
+}

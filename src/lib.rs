@@ -1,0 +1,68 @@
+//! In-process history for the [`metrics`] facade.
+//!
+//! Keep your `counter!`, `gauge!` and `histogram!` calls; install one recorder; and the process remembers, and answers
+//! questions about its last minutes, inside a byte budget that it cannot exceed.
+//!
+//! ```
+//! use metrics_recall::{Clock, Recall, mins, secs};
+//! use metrics::{counter, gauge, histogram};
+//!
+//! // A program says `Recall::builder().install()?` and is done; an example moves its clock by hand.
+//! let (clock, hands) = Clock::manual();
+//! let (recorder, recall) = Recall::builder().clock(clock).build()?;
+//! recorder.scope(|| {
+//!     counter!("orders_total", "region" => "eu").increment(12);
+//!     gauge!("queue_depth").set(7.0);
+//!     histogram!("checkout_seconds").record(0.125);
+//! });
+//! hands.advance(secs(1));
+//! recall.tick();
+//!
+//! assert_eq!(recall.counters("orders_total").total(), Some(12));
+//! assert_eq!(recall.counters("orders_total").over(mins(5)).rate(), Some(12.0));
+//! assert_eq!(recall.gauges("queue_depth").over(mins(5)).max(), Some(7.0));
+//! let p99 = recall.histograms("checkout_seconds").over(mins(5)).quantile(0.99);
+//! assert_eq!(p99, Some(0.125));
+//! # Ok::<(), metrics_recall::Error>(())
+//! ```
+//!
+//! # What it promises
+//!
+//! - **Transparent**: whatever emits through `metrics` 0.24 shows up, third-party crates included.
+//! - **Bounded**: [`Recall::memory`] is never above its budget, and is what the allocator was really asked for.
+//! - **Lossless**: past a limit a sample lands in its metric's overflow series, labelled `overflow="true"`; totals by
+//!   name stay exact. What is dropped or shortened is named in [`Recall::health`].
+//! - **Recording cannot fail**: through a handle it takes no lock, allocates nothing (but for the first value of a
+//!   histogram in an octave) and reads no clock.
+//!
+//! # Words
+//!
+//! A *metric* is a name of one kind; a *series* is a metric with one set of labels. A *tick* moves what was recorded
+//! into a *frame* of history, once a second by default. A *window* is a stretch of ticks that a question is about.
+
+mod builder;
+mod clock;
+mod codec;
+mod config;
+mod engine;
+mod error;
+mod handle;
+mod history;
+mod ledger;
+mod live;
+mod model;
+pub mod query;
+mod recorder;
+mod util;
+
+pub use builder::RecallBuilder;
+pub use clock::{Clock, ManualClock, mins, secs};
+pub use config::MemoryProfile;
+pub use engine::{Health, Memory, MetricInfo, Summary, Tick};
+pub use error::Error;
+pub use handle::Recall;
+/// The facade that this crate records for, at the version that it works with.
+pub use metrics;
+pub use model::{Labels, MetricKind, Timestamp};
+pub use query::{Point, Selection};
+pub use recorder::RecallRecorder;

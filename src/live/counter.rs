@@ -1,0 +1,245 @@
+//! Counter cells: a total that only grows, exact to the last unit.
+//!
+//! total of a series = floor + sum over its cells of (owned + foreign + stripes). Only the tick adds cells up, and it
+//! keeps what it saw last, so writers never reset anything.
+
+use super::{
+    series::{Cells, Entry, Kind, Series},
+    stripes::Stripes,
+};
+use crate::{
+    ledger::Part,
+    model::MetricKind,
+    util::sync::{Arc, AtomicBool, AtomicU64, OnceBox},
+};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The kind.
+#[derive(Debug)]
+pub(crate) enum Counter {}
+
+/// What a `metrics::Counter` points to.
+#[derive(Debug)]
+pub(crate) struct CounterCell {
+    /// Thread that may write `owned`; nobody else ever does.
+    owner: u32,
+    /// The series has a floor: somebody called `absolute`.
+    floored: AtomicBool,
+    owned: AtomicU64,
+    /// Written by every other thread, while there are no stripes.
+    foreign: AtomicU64,
+    /// Hung here by the tick when foreign threads write a lot.
+    stripes: OnceBox<Stripes>,
+    series: Arc<Series<Counter>>,
+}
+
+/// What `absolute` sets; one a series, never one a thread, or floors would add up.
+#[derive(Debug)]
+pub(crate) struct Floor {
+    /// The greatest value given.
+    value: AtomicU64,
+    /// The first value given: a baseline, in the total but in no increase. [`UNSET`]: none yet.
+    first: AtomicU64,
+}
+
+const UNSET: u64 = u64::MAX;
+
+impl Default for Floor {
+    fn default() -> Self {
+        Self {
+            value: AtomicU64::new(0),
+            first: AtomicU64::new(UNSET),
+        }
+    }
+}
+
+impl Floor {
+    /// (baseline, increase above it)
+    fn read(&self) -> (u64, u64) {
+        match self.first.load(Relaxed) {
+            UNSET => (0, 0),
+            first => (first, self.value.load(Relaxed).saturating_sub(first)),
+        }
+    }
+}
+
+/// What the tick saw last.
+#[derive(Debug, Default)]
+pub(crate) struct CounterMemory {
+    /// Everything but the baseline.
+    pub(crate) seen: u64,
+}
+
+/// A reading of all cells of a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CounterReading {
+    /// First value given to `absolute`.
+    pub(crate) baseline: u64,
+    /// Everything since: what windows may count.
+    pub(crate) grown: u64,
+}
+
+impl CounterReading {
+    pub(crate) fn total(self) -> u64 {
+        self.baseline.wrapping_add(self.grown)
+    }
+}
+
+impl CounterCell {
+    /// `me` is the writing thread's id.
+    #[inline(always)]
+    pub(crate) fn add(&self, value: u64, me: u32) {
+        if self.owner == me {
+            let now = self.owned.load(Relaxed);
+            self.owned.store(now.wrapping_add(value), Relaxed);
+        } else {
+            self.add_foreign(value, me);
+        }
+    }
+
+    #[inline]
+    fn add_foreign(&self, value: u64, me: u32) {
+        match self.stripes.get() {
+            None => self.foreign.fetch_add(value, Relaxed),
+            Some(stripes) => stripes.of(me).fetch_add(value, Relaxed),
+        };
+    }
+
+    /// The total is at least `value`: of racing calls the greatest wins, a smaller one changes nothing.
+    pub(crate) fn raise_to(&self, value: u64) {
+        let floor = &self.series.shared;
+        let value = value.min(UNSET - 1);
+        if floor.first.load(Relaxed) == UNSET {
+            let _ = floor.first.compare_exchange(UNSET, value, Relaxed, Relaxed);
+        }
+        floor.value.fetch_max(value, Relaxed);
+        if !self.floored.load(Relaxed) {
+            self.floored.store(true, Relaxed);
+        }
+    }
+
+    /// What this cell holds.
+    #[inline]
+    pub(crate) fn sum(&self) -> u64 {
+        let striped = self.stripes.get().map_or(0, Stripes::sum);
+        self.owned
+            .load(Relaxed)
+            .wrapping_add(self.foreign.load(Relaxed))
+            .wrapping_add(striped)
+    }
+
+    /// What threads other than the owner have written, for the tick to judge whether stripes pay.
+    pub(crate) fn foreign(&self) -> u64 {
+        self.foreign.load(Relaxed)
+    }
+
+    pub(crate) fn is_striped(&self) -> bool {
+        self.stripes.get().is_some()
+    }
+
+    /// False: there were stripes already, and these are dropped.
+    pub(crate) fn hang(&self, stripes: Box<Stripes>) -> bool {
+        self.stripes.set(stripes).is_ok()
+    }
+
+    /// Takes over what a cell held that no longer exists.
+    pub(crate) fn absorb(&self, value: u64) {
+        self.foreign.fetch_add(value, Relaxed);
+    }
+}
+
+/// Reads all cells of a series; the caller holds the lock of its shard.
+#[inline]
+pub(crate) fn read(cells: &[Arc<CounterCell>]) -> CounterReading {
+    let mut grown = 0u64;
+    let mut baseline = 0;
+    let mut floored = false;
+    for cell in cells {
+        grown = grown.wrapping_add(cell.sum());
+        floored |= cell.floored.load(Relaxed);
+    }
+    if floored {
+        if let Some(cell) = cells.first() {
+            let (first, above) = cell.series.shared.read();
+            baseline = first;
+            grown = grown.wrapping_add(above);
+        }
+    }
+    CounterReading { baseline, grown }
+}
+
+/// What `absolute` has added above its baseline.
+pub(crate) fn above_floor(series: &Series<Counter>) -> u64 {
+    series.shared.read().1
+}
+
+/// Reads an evicted series.
+pub(crate) fn read_ghost(series: &Series<Counter>, memory: &CounterMemory) -> CounterReading {
+    CounterReading {
+        baseline: series.shared.read().0,
+        grown: memory.seen,
+    }
+}
+
+impl Kind for Counter {
+    const KIND: MetricKind = MetricKind::Counter;
+    const HUNG: Part = Part::Series;
+    type Shared = Floor;
+    type Cell = CounterCell;
+    type Memory = CounterMemory;
+
+    fn cell(owner: u32, series: Arc<Series<Self>>) -> CounterCell {
+        let floored = series.shared.first.load(Relaxed) != UNSET;
+        CounterCell {
+            owner,
+            floored: AtomicBool::new(floored),
+            owned: AtomicU64::new(0),
+            foreign: AtomicU64::new(0),
+            stripes: OnceBox::new(),
+            series,
+        }
+    }
+
+    fn owner(cell: &CounterCell) -> u32 {
+        cell.owner
+    }
+
+    fn series(cell: &CounterCell) -> &Arc<Series<Self>> {
+        &cell.series
+    }
+
+    fn revive(cell: &CounterCell, memory: &CounterMemory) {
+        let (_, above) = cell.series.shared.read();
+        cell.absorb(memory.seen.wrapping_sub(above));
+    }
+
+    fn hangs_on(cell: &CounterCell) -> usize {
+        cell.stripes.get().map_or(0, |_| size_of::<Stripes>())
+    }
+
+    fn hangs_on_series(_: &Series<Self>) -> usize {
+        0
+    }
+}
+
+#[cfg(not(loom))]
+impl metrics::CounterFn for CounterCell {
+    #[inline]
+    fn increment(&self, value: u64) {
+        self.add(value, crate::util::thread::me());
+    }
+
+    fn absolute(&self, value: u64) {
+        self.raise_to(value);
+    }
+}
+
+impl Entry<Counter> {
+    /// Everything that was ever counted, live.
+    pub(crate) fn total(&self) -> u64 {
+        match &self.cells {
+            Cells::Ghost(series) => read_ghost(series, &self.memory).total(),
+            cells => read(cells.as_slice()).total(),
+        }
+    }
+}

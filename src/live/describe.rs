@@ -1,0 +1,132 @@
+//! Descriptions and units, which macros may repeat on every call: known ones cost one load.
+
+use crate::{
+    ledger::{Full, Ledger, Part},
+    model::MetricKind,
+    util::{
+        layout,
+        sync::{Arc, AtomicU64, Mutex},
+    },
+};
+use metrics::Unit;
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::atomic::Ordering::Relaxed,
+};
+
+/// Bytes of a description that are kept.
+const LONGEST: usize = 1024;
+
+/// Words of the filter of what is known.
+const FILTER: usize = 1024;
+
+/// What a metric is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Described {
+    pub(crate) kind: MetricKind,
+    pub(crate) name: Box<str>,
+    pub(crate) unit: Option<Unit>,
+    pub(crate) text: Box<str>,
+}
+
+/// All descriptions. A later one replaces an earlier one.
+pub(crate) struct Descriptions {
+    /// Hashes of what was described last, by their low bits: a hit is known for certain.
+    filter: Box<[AtomicU64]>,
+    /// Sorted by kind and name.
+    list: Mutex<Vec<Described>>,
+    most: usize,
+    hasher: RandomState,
+    ledger: Arc<Ledger>,
+}
+
+impl Descriptions {
+    pub(crate) fn new(ledger: Arc<Ledger>, most: usize) -> Result<Self, Full> {
+        ledger.reserve(Part::Names, layout::vec::<AtomicU64>(FILTER))?;
+        Ok(Self {
+            filter: (0..FILTER).map(|_| AtomicU64::new(0)).collect(),
+            list: Mutex::new(Vec::new()),
+            most,
+            hasher: RandomState::new(),
+            ledger,
+        })
+    }
+
+    /// Whether exactly this was described last.
+    pub(crate) fn knows(&self, kind: MetricKind, name: &str, unit: Option<Unit>, text: &str) -> bool {
+        let hash = self.hash(kind, name, unit, text);
+        self.word(hash).load(Relaxed) == hash
+    }
+
+    pub(crate) fn note(&self, kind: MetricKind, name: &str, unit: Option<Unit>, text: &str) {
+        let hash = self.hash(kind, name, unit, text);
+        if self.keep(kind, name, unit, text) {
+            self.word(hash).store(hash, Relaxed);
+        }
+    }
+
+    /// Never 0, which an empty word of the filter has.
+    fn hash(&self, kind: MetricKind, name: &str, unit: Option<Unit>, text: &str) -> u64 {
+        self.hasher.hash_one((kind, name, unit.map(|u| u.as_str()), text)) | 1
+    }
+
+    fn word(&self, hash: u64) -> &AtomicU64 {
+        &self.filter[(hash / 2) as usize % FILTER]
+    }
+
+    /// False: no room.
+    fn keep(&self, kind: MetricKind, name: &str, unit: Option<Unit>, text: &str) -> bool {
+        let text = &text[..text.floor_char_boundary(LONGEST)];
+        let mut list = self.list.lock();
+        let found = list.binary_search_by(|d| (d.kind, &*d.name).cmp(&(kind, name)));
+        match found {
+            Ok(at) => {
+                let old = &mut list[at];
+                if old.unit == unit && *old.text == *text {
+                    return true;
+                }
+                if self.ledger.reserve(Part::Names, text.len()).is_err() {
+                    return false;
+                }
+                let before = old.text.len();
+                old.unit = unit;
+                old.text = text.into();
+                self.ledger.release(Part::Names, before);
+            }
+            Err(at) => {
+                if list.len() >= self.most || name.len() > super::key::LONGEST {
+                    return false;
+                }
+                let capacity = list.capacity();
+                let room = if list.len() < capacity {
+                    0
+                } else {
+                    layout::vec::<Described>(layout::grown(capacity))
+                };
+                let bytes = name.len() + text.len() + room;
+                if self.ledger.reserve(Part::Names, bytes).is_err() {
+                    return false;
+                }
+                if room > 0 {
+                    layout::regrow(&mut list, layout::grown(capacity));
+                    self.ledger
+                        .release(Part::Names, layout::vec::<Described>(capacity));
+                }
+                let new = Described {
+                    kind,
+                    name: name.into(),
+                    unit,
+                    text: text.into(),
+                };
+                list.insert(at, new);
+            }
+        }
+        true
+    }
+
+    pub(crate) fn find(&self, kind: MetricKind, name: &str) -> Option<Described> {
+        let list = self.list.lock();
+        let at = list.binary_search_by(|d| (d.kind, &*d.name).cmp(&(kind, name)));
+        list.get(at.ok()?).cloned()
+    }
+}

@@ -1,0 +1,206 @@
+//! Gauge cells: the last value of all threads, and the extremes since the last tick, so that a spike between two ticks
+//! is seen.
+
+use super::series::{Cells, Entry, Kind, Series};
+use crate::{
+    ledger::Part,
+    model::MetricKind,
+    util::{
+        order::{key_of, value_of},
+        sync::{Arc, AtomicI64, AtomicU64},
+    },
+};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The kind.
+#[derive(Debug)]
+pub(crate) enum Gauge {}
+
+/// What a `metrics::Gauge` points to. The value is the series'; a cell of its own spares a thread the contended count
+/// of references.
+#[derive(Debug)]
+pub(crate) struct GaugeCell {
+    owner: u32,
+    series: Arc<Series<Gauge>>,
+}
+
+/// The value and its extremes.
+#[derive(Debug)]
+pub(crate) struct Level {
+    /// Bits of an f64, never NaN.
+    value: AtomicU64,
+    /// Smallest value set since the last tick, as an integer of the same order; [`i64::MAX`]: none.
+    lowest: AtomicI64,
+    /// Greatest; [`i64::MIN`]: none.
+    highest: AtomicI64,
+}
+
+impl Default for Level {
+    fn default() -> Self {
+        Self {
+            value: AtomicU64::new(0f64.to_bits()),
+            lowest: AtomicI64::new(i64::MAX),
+            highest: AtomicI64::new(i64::MIN),
+        }
+    }
+}
+
+/// What the tick saw last; NaN: nothing yet, or evicted.
+#[derive(Debug)]
+pub(crate) struct GaugeMemory {
+    pub(crate) last: f64,
+}
+
+impl Default for GaugeMemory {
+    fn default() -> Self {
+        Self { last: f64::NAN }
+    }
+}
+
+/// What a gauge did since the last tick.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct GaugeReading {
+    pub(crate) last: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    /// Whether anybody set it since the last tick, to whatever value.
+    pub(crate) set: bool,
+}
+
+impl Level {
+    #[inline]
+    pub(crate) fn now(&self) -> f64 {
+        f64::from_bits(self.value.load(Relaxed))
+    }
+
+    #[inline]
+    fn set(&self, value: f64) {
+        self.value.store(value.to_bits(), Relaxed);
+        self.stretch(value);
+    }
+
+    /// False: the sum is not a number, and nothing was changed.
+    fn add(&self, by: f64) -> bool {
+        let mut now = self.value.load(Relaxed);
+        loop {
+            let next = f64::from_bits(now) + by;
+            if next.is_nan() {
+                return false;
+            }
+            match self
+                .value
+                .compare_exchange_weak(now, next.to_bits(), Relaxed, Relaxed)
+            {
+                Ok(_) => {
+                    self.stretch(next);
+                    return true;
+                }
+                Err(seen) => now = seen,
+            }
+        }
+    }
+
+    #[inline]
+    fn stretch(&self, value: f64) {
+        let key = key_of(value);
+        if key < self.lowest.load(Relaxed) {
+            self.lowest.fetch_min(key, Relaxed);
+        }
+        if key > self.highest.load(Relaxed) {
+            self.highest.fetch_max(key, Relaxed);
+        }
+    }
+
+    /// Reads value and extremes, and starts the extremes anew. Extremes first: a value that is set in between is in
+    /// `last` now, and in the next tick's extremes.
+    pub(crate) fn take(&self) -> GaugeReading {
+        let untouched = self.highest.load(Relaxed) == i64::MIN && self.lowest.load(Relaxed) == i64::MAX;
+        if untouched {
+            let last = self.now();
+            return GaugeReading { last, min: last, max: last, set: false };
+        }
+        let lowest = self.lowest.swap(i64::MAX, Relaxed);
+        let highest = self.highest.swap(i64::MIN, Relaxed);
+        let last = self.now();
+        let key = key_of(last);
+        GaugeReading {
+            last,
+            min: value_of(lowest.min(key)),
+            max: value_of(highest.max(key)),
+            set: true,
+        }
+    }
+}
+
+impl GaugeCell {
+    #[inline]
+    pub(crate) fn set_to(&self, value: f64) {
+        if value.is_nan() {
+            return self.series.name.count_odd();
+        }
+        self.series.shared.set(value);
+    }
+
+    #[inline]
+    pub(crate) fn add(&self, by: f64) {
+        if !self.series.shared.add(by) {
+            self.series.name.count_odd();
+        }
+    }
+}
+
+impl Kind for Gauge {
+    const KIND: MetricKind = MetricKind::Gauge;
+    const HUNG: Part = Part::Series;
+    type Shared = Level;
+    type Cell = GaugeCell;
+    type Memory = GaugeMemory;
+
+    fn cell(owner: u32, series: Arc<Series<Self>>) -> GaugeCell {
+        GaugeCell { owner, series }
+    }
+
+    fn owner(cell: &GaugeCell) -> u32 {
+        cell.owner
+    }
+
+    fn series(cell: &GaugeCell) -> &Arc<Series<Self>> {
+        &cell.series
+    }
+
+    fn revive(_: &GaugeCell, _: &GaugeMemory) {}
+
+    fn hangs_on(_: &GaugeCell) -> usize {
+        0
+    }
+
+    fn hangs_on_series(_: &Series<Self>) -> usize {
+        0
+    }
+}
+
+#[cfg(not(loom))]
+impl metrics::GaugeFn for GaugeCell {
+    fn increment(&self, value: f64) {
+        self.add(value);
+    }
+
+    fn decrement(&self, value: f64) {
+        self.add(-value);
+    }
+
+    #[inline]
+    fn set(&self, value: f64) {
+        self.set_to(value);
+    }
+}
+
+impl Entry<Gauge> {
+    /// The value, live; NaN: evicted.
+    pub(crate) fn now(&self) -> f64 {
+        match &self.cells {
+            Cells::Ghost(_) | Cells::Free(_) => f64::NAN,
+            cells => cells.series().map_or(f64::NAN, |s| s.shared.now()),
+        }
+    }
+}

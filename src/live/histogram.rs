@@ -1,0 +1,343 @@
+//! Histogram cells: what a thread records into, and the series' shared part for everyone else.
+//!
+//! The owner's part has a single writer: its buckets only grow, and the tick keeps what it saw of them. The shared
+//! part is written with atomic additions, and the tick takes what is in it. A record that overlaps a tick may put its
+//! bucket, its sum and its extremes into neighbouring ticks; nothing is lost.
+
+use super::{
+    buckets::Buckets,
+    name::Name,
+    series::{Kind, Series},
+};
+use crate::{
+    ledger::Part,
+    model::{MetricKind, schema::Code},
+    util::{
+        order::key_of,
+        sync::{Arc, AtomicI64, AtomicU64},
+    },
+};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+/// The kind.
+#[derive(Debug)]
+pub(crate) enum Histogram {}
+
+/// What a `metrics::Histogram` points to.
+#[derive(Debug)]
+pub(crate) struct HistogramCell {
+    /// Thread that may write `owned` as its single writer.
+    owner: u32,
+    owned: Owned,
+    series: Arc<Series<Histogram>>,
+}
+
+/// The single writer's part.
+#[derive(Debug, Default)]
+struct Owned {
+    buckets: Buckets,
+    /// Bits of two f64: their sum is the sum of all values, as one float of twice the precision.
+    sum: AtomicU64,
+    rest: AtomicU64,
+    /// The two as the tick saw them last; only the tick reads and writes them.
+    seen: [AtomicU64; 2],
+    extremes: Extremes,
+}
+
+/// The part for every thread.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    buckets: Buckets,
+    /// Bits of an f64: sum of the values since the last tick.
+    sum: AtomicU64,
+    extremes: Extremes,
+}
+
+/// Smallest and greatest value since the last tick, as integers of the same order.
+#[derive(Debug)]
+struct Extremes {
+    lowest: AtomicI64,
+    highest: AtomicI64,
+}
+
+impl Default for Extremes {
+    fn default() -> Self {
+        Self {
+            lowest: AtomicI64::new(i64::MAX),
+            highest: AtomicI64::new(i64::MIN),
+        }
+    }
+}
+
+impl Extremes {
+    /// The single writer's way. `highest` goes last: it is what tells the tick that there is something new.
+    #[inline]
+    fn stretch_owned(&self, key: i64) {
+        if key < self.lowest.load(Relaxed) {
+            self.lowest.store(key, Relaxed);
+        }
+        if key > self.highest.load(Relaxed) {
+            // ORDERING: pairs with the acquire in `take`; the bucket is visible before its news.
+            self.highest.store(key, Release);
+        }
+    }
+
+    #[inline]
+    fn stretch(&self, key: i64) {
+        if key < self.lowest.load(Relaxed) {
+            self.lowest.fetch_min(key, Relaxed);
+        }
+        if key > self.highest.load(Relaxed) {
+            // ORDERING: as above.
+            self.highest.fetch_max(key, Release);
+        }
+    }
+
+    fn is_touched(&self) -> bool {
+        self.highest.load(Relaxed) != i64::MIN
+    }
+
+    fn take(&self) -> (i64, i64) {
+        // ORDERING: pairs with the releases above.
+        let highest = self.highest.swap(i64::MIN, Acquire);
+        (self.lowest.swap(i64::MAX, Relaxed), highest)
+    }
+}
+
+/// Totals of a series since its start, and what is needed to take over an evicted cell.
+#[derive(Debug, Default)]
+pub(crate) struct HistogramMemory {
+    pub(crate) count: u64,
+    /// Sum of all values, in twice the precision.
+    pub(crate) sum: f64,
+    pub(crate) rest: f64,
+}
+
+/// What was recorded since the last tick, but for the buckets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gathered {
+    pub(crate) sum: f64,
+    /// Keys of the extremes; `lowest > highest`: none.
+    pub(crate) lowest: i64,
+    pub(crate) highest: i64,
+}
+
+impl Default for Gathered {
+    fn default() -> Self {
+        Self {
+            sum: 0.0,
+            lowest: i64::MAX,
+            highest: i64::MIN,
+        }
+    }
+}
+
+impl Gathered {
+    pub(crate) fn add(&mut self, other: Gathered) {
+        self.sum += other.sum;
+        self.lowest = self.lowest.min(other.lowest);
+        self.highest = self.highest.max(other.highest);
+    }
+}
+
+/// `sum + rest + value` as a sum and a rest, exactly (Knuth's two-sum). A sum that would leave the floats stays.
+#[inline]
+pub(crate) fn two_sum(sum: f64, rest: f64, value: f64) -> (f64, f64) {
+    let next = sum + value;
+    let back = next - sum;
+    let lost = (sum - (next - back)) + (value - back);
+    if next.is_finite() { (next, rest + lost) } else { (sum, rest) }
+}
+
+impl Owned {
+    #[inline]
+    fn record(&self, name: &Name, code: Code, value: f64, count: u64, weight: f64) {
+        match self.buckets.find(code) {
+            Some(place) if count == 1 => place.bump(&self.buckets, &name.ledger, code),
+            Some(place) => place.add_owned(&self.buckets, &name.ledger, code, count),
+            None => self.miss(name, code, count),
+        }
+        let (sum, rest) = two_sum(
+            f64::from_bits(self.sum.load(Relaxed)),
+            f64::from_bits(self.rest.load(Relaxed)),
+            value * weight,
+        );
+        self.sum.store(sum.to_bits(), Relaxed);
+        self.rest.store(rest.to_bits(), Relaxed);
+        self.extremes.stretch_owned(key_of(value));
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn miss(&self, name: &Name, code: Code, count: u64) {
+        match self.buckets.touch(&name.ledger, code) {
+            Some(place) => place.add_owned(&self.buckets, &name.ledger, code, count),
+            None => self.buckets.add_coarse(code, count),
+        }
+    }
+
+    fn gather(&self) -> Gathered {
+        let (lowest, highest) = self.extremes.take();
+        let [seen_sum, seen_rest] = &self.seen;
+        let grown = |word: &AtomicU64, seen: &AtomicU64| {
+            let now = word.load(Relaxed);
+            f64::from_bits(now) - f64::from_bits(seen.swap(now, Relaxed))
+        };
+        Gathered {
+            sum: grown(&self.sum, seen_sum) + grown(&self.rest, seen_rest),
+            lowest,
+            highest,
+        }
+    }
+}
+
+impl Shared {
+    #[inline]
+    fn record(&self, name: &Name, code: Code, value: f64, count: u64, weight: f64) {
+        self.count(name, code, count);
+        self.add_sum(value * weight);
+        self.extremes.stretch(key_of(value));
+    }
+
+    /// Counts without a value.
+    #[inline]
+    pub(crate) fn count(&self, name: &Name, code: Code, count: u64) {
+        match self.buckets.find(code) {
+            Some(place) => place.add_shared(&self.buckets, &name.ledger, code, count),
+            None => self.miss(name, code, count),
+        }
+    }
+
+    /// Takes over sum and extremes of a cell that no longer exists.
+    pub(crate) fn take_over(&self, rest: Gathered) {
+        if rest.sum != 0.0 {
+            self.add_sum(rest.sum);
+        }
+        if rest.lowest <= rest.highest {
+            self.extremes.stretch(rest.lowest);
+            self.extremes.stretch(rest.highest);
+        }
+    }
+
+    #[inline]
+    fn add_sum(&self, by: f64) {
+        let mut now = self.sum.load(Relaxed);
+        loop {
+            let next = f64::from_bits(now) + by;
+            if !next.is_finite() {
+                break;
+            }
+            match self
+                .sum
+                .compare_exchange_weak(now, next.to_bits(), Relaxed, Relaxed)
+            {
+                Ok(_) => break,
+                Err(seen) => now = seen,
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn miss(&self, name: &Name, code: Code, count: u64) {
+        match self.buckets.touch(&name.ledger, code) {
+            Some(place) => place.add_shared(&self.buckets, &name.ledger, code, count),
+            None => self.buckets.add_coarse(code, count),
+        }
+    }
+
+    pub(crate) fn is_touched(&self) -> bool {
+        self.extremes.is_touched()
+    }
+
+    pub(crate) fn gather(&self) -> Gathered {
+        let (lowest, highest) = self.extremes.take();
+        Gathered {
+            sum: f64::from_bits(self.sum.swap(0, Relaxed)),
+            lowest,
+            highest,
+        }
+    }
+
+    pub(crate) fn buckets(&self) -> &Buckets {
+        &self.buckets
+    }
+}
+
+impl HistogramCell {
+    /// Records `value` `count` times; `me` is the writing thread's id.
+    #[inline]
+    pub(crate) fn put(&self, value: f64, count: u64, me: u32) {
+        let name = &*self.series.name;
+        let Some(code) = name.schema.code(value) else {
+            return name.count_odd();
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a weight above 2^53 rounds")]
+        let weight = count as f64;
+        if self.owner == me {
+            self.owned.record(name, code, value, count, weight);
+        } else {
+            self.series.shared.record(name, code, value, count, weight);
+        }
+    }
+
+    pub(crate) fn is_touched(&self) -> bool {
+        self.owned.extremes.is_touched()
+    }
+
+    pub(crate) fn gather(&self) -> Gathered {
+        self.owned.gather()
+    }
+
+    pub(crate) fn buckets(&self) -> &Buckets {
+        &self.owned.buckets
+    }
+}
+
+impl Kind for Histogram {
+    const KIND: MetricKind = MetricKind::Histogram;
+    const HUNG: Part = Part::Pages;
+    type Shared = Shared;
+    type Cell = HistogramCell;
+    type Memory = HistogramMemory;
+
+    fn cell(owner: u32, series: Arc<Series<Self>>) -> HistogramCell {
+        HistogramCell {
+            owner,
+            owned: Owned::default(),
+            series,
+        }
+    }
+
+    fn owner(cell: &HistogramCell) -> u32 {
+        cell.owner
+    }
+
+    fn series(cell: &HistogramCell) -> &Arc<Series<Self>> {
+        &cell.series
+    }
+
+    fn revive(_: &HistogramCell, _: &HistogramMemory) {}
+
+    fn hangs_on(cell: &HistogramCell) -> usize {
+        cell.owned.buckets.bytes()
+    }
+
+    fn hangs_on_series(series: &Series<Self>) -> usize {
+        series.shared.buckets.bytes()
+    }
+}
+
+#[cfg(not(loom))]
+impl metrics::HistogramFn for HistogramCell {
+    #[inline]
+    fn record(&self, value: f64) {
+        self.put(value, 1, crate::util::thread::me());
+    }
+
+    fn record_many(&self, value: f64, count: usize) {
+        if count > 0 {
+            self.put(value, count as u64, crate::util::thread::me());
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The hot path: from a macro call to a cell, and from a cell to its words.
+//!
+//! A macro call registers every time, so the lookup is what counts: a hit in the thread's cache takes no lock and
+//! allocates nothing. The handle protocol is described in `DESIGN.md`, step by step.
+
+mod buckets;
+mod cache;
+mod counter;
+mod describe;
+pub(crate) mod drain;
+mod gauge;
+mod histogram;
+mod key;
+mod name;
+mod offenders;
+pub(crate) mod registry;
+mod series;
+mod stripes;
+#[cfg(not(loom))]
+mod threads;
+
+#[cfg(not(loom))]
+pub(crate) use self::threads::Busy;
+
+pub(crate) use self::{
+    counter::Counter,
+    gauge::Gauge,
+    histogram::Histogram,
+    name::Name,
+    series::{Kind, Series},
+};
+
+use self::{
+    describe::Descriptions,
+    offenders::Offenders,
+    registry::{Limits, Registry},
+};
+use crate::{
+    ledger::{Full, Ledger, Part},
+    util::sync::{Arc, AtomicU64},
+};
+
+/// Everything that macros can reach.
+pub(crate) struct Live {
+    /// Tells stores apart in a thread's caches; never reused.
+    #[cfg_attr(loom, expect(dead_code, reason = "caches are per thread; models have none"))]
+    pub(crate) id: u64,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) counters: Registry<Counter>,
+    pub(crate) gauges: Registry<Gauge>,
+    pub(crate) histograms: Registry<Histogram>,
+    pub(crate) descriptions: Descriptions,
+    pub(crate) offenders: Arc<Offenders>,
+    /// Calls that came from inside the slow path of the same thread, as an allocator's may.
+    pub(crate) reentrant: AtomicU64,
+}
+
+impl Live {
+    /// # Errors
+    ///
+    /// [`Full`] when the budget cannot hold even an empty store.
+    pub(crate) fn new(ledger: Arc<Ledger>, limits: Limits) -> Result<Self, Full> {
+        static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+        ledger.reserve(Part::Names, size_of::<Offenders>())?;
+        let offenders = Arc::new(Offenders::new());
+        let most = limits.metrics.saturating_mul(2);
+        Ok(Self {
+            id: NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+            counters: Registry::new(ledger.clone(), limits, offenders.clone())?,
+            gauges: Registry::new(ledger.clone(), limits, offenders.clone())?,
+            histograms: Registry::new(ledger.clone(), limits, offenders.clone())?,
+            descriptions: Descriptions::new(ledger.clone(), most)?,
+            offenders,
+            ledger,
+            reentrant: AtomicU64::new(0),
+        })
+    }
+
+    /// Series with cells, of all kinds.
+    pub(crate) fn series(&self) -> usize {
+        use std::sync::atomic::Ordering::Relaxed;
+        self.counters.live.load(Relaxed)
+            + self.gauges.live.load(Relaxed)
+            + self.histograms.live.load(Relaxed)
+    }
+}
+
+impl Live {
+    /// Hand-outs that went to overflow series, of all kinds.
+    pub(crate) fn denied(&self) -> u64 {
+        use std::sync::atomic::Ordering::Relaxed;
+        self.counters.denied.load(Relaxed)
+            + self.gauges.denied.load(Relaxed)
+            + self.histograms.denied.load(Relaxed)
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.ledger.close();
+    }
+}

@@ -1,0 +1,190 @@
+//! What one tick hands to history: immutable columns, one set a kind, sorted by series id.
+//!
+//! Only series that changed in the tick have a point. An absent counter or histogram point is zero; an absent gauge
+//! point means that the gauge still has its last value.
+
+/// Names a series inside the store: the number of its shard in the upper six bits, its place there in the rest. Never
+/// given to another series while any frame that mentions it exists.
+pub(crate) type SeriesId = u32;
+
+/// When a tick was: nanoseconds on the axis, and the axis in wall milliseconds at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start_ns: u64,
+    /// `>= start_ns`; equal only for a tick before the clock first moved.
+    pub(crate) end_ns: u64,
+    pub(crate) wall_ms: i64,
+}
+
+impl Span {
+    pub(crate) fn duration_ns(&self) -> u64 {
+        self.end_ns - self.start_ns
+    }
+}
+
+
+/// What one gauge did in one tick.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct GaugePoint {
+    /// The value when the tick ended; NaN: the series was evicted, and has no value from here on.
+    pub(crate) last: f64,
+    /// Extremes of the values set since the tick before, and of `last`.
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    /// The value before this tick; NaN: there was none.
+    pub(crate) prev: f64,
+}
+
+/// What one histogram received in one tick, but for its buckets.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct HistogramPoint {
+    pub(crate) count: u64,
+    pub(crate) sum: f64,
+    /// `min > max` when the extremes fell into a neighbouring tick.
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    /// End of its buckets in `Frame::bytes`; they start where the point before ends.
+    pub(crate) end: u32,
+}
+
+/// Columns of one tick.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Frame {
+    pub(crate) span: Span,
+    pub(crate) counters: (Box<[SeriesId]>, Box<[u64]>),
+    pub(crate) gauges: (Box<[SeriesId]>, Box<[GaugePoint]>),
+    pub(crate) histograms: (Box<[SeriesId]>, Box<[HistogramPoint]>),
+    /// Buckets of all histogram points, as `codec::distribution` writes them.
+    pub(crate) bytes: Box<[u8]>,
+}
+
+impl Frame {
+    /// The increment of one counter. `hint` is where the id stood in the frame before, and is updated.
+    pub(crate) fn counter(&self, id: SeriesId, hint: &mut usize) -> Option<u64> {
+        let at = position(&self.counters.0, id, hint)?;
+        self.counters.1.get(at).copied()
+    }
+
+    /// What one gauge did.
+    pub(crate) fn gauge(&self, id: SeriesId, hint: &mut usize) -> Option<GaugePoint> {
+        let at = position(&self.gauges.0, id, hint)?;
+        self.gauges.1.get(at).copied()
+    }
+
+    /// What one histogram received, with its encoded buckets.
+    pub(crate) fn histogram(
+        &self,
+        id: SeriesId,
+        hint: &mut usize,
+    ) -> Option<(HistogramPoint, &[u8])> {
+        let at = position(&self.histograms.0, id, hint)?;
+        self.histogram_at(at)
+    }
+
+    /// The histogram point in row `at`.
+    pub(crate) fn histogram_at(&self, at: usize) -> Option<(HistogramPoint, &[u8])> {
+        row(&self.histograms.1, &self.bytes, at)
+    }
+
+    /// Bytes of all columns.
+    pub(crate) fn bytes(&self) -> usize {
+        let ids = self.counters.0.len() + self.gauges.0.len() + self.histograms.0.len();
+        ids * size_of::<SeriesId>()
+            + size_of_val(&*self.counters.1)
+            + size_of_val(&*self.gauges.1)
+            + size_of_val(&*self.histograms.1)
+            + self.bytes.len()
+    }
+}
+
+fn row<'a>(
+    points: &[HistogramPoint],
+    bytes: &'a [u8],
+    at: usize,
+) -> Option<(HistogramPoint, &'a [u8])> {
+    let point = *points.get(at)?;
+    let start = match at.checked_sub(1) {
+        Some(before) => points.get(before)?.end as usize,
+        None => 0,
+    };
+    Some((point, bytes.get(start..point.end as usize)?))
+}
+
+/// Where `id` stands in sorted `ids`. Active series are mostly the same from tick to tick, so the last place is tried
+/// first.
+fn position(ids: &[SeriesId], id: SeriesId, hint: &mut usize) -> Option<usize> {
+    if ids.get(*hint) == Some(&id) {
+        return Some(*hint);
+    }
+    match ids.binary_search(&id) {
+        Ok(at) => {
+            *hint = at;
+            Some(at)
+        }
+        Err(at) => {
+            *hint = at;
+            None
+        }
+    }
+}
+
+/// A frame in the making: columns that grow, and are used again for the next tick.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    pub(crate) counters: (Vec<SeriesId>, Vec<u64>),
+    pub(crate) gauges: (Vec<SeriesId>, Vec<GaugePoint>),
+    pub(crate) histograms: (Vec<SeriesId>, Vec<HistogramPoint>),
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Draft {
+    /// Bytes that the frame of this draft will ask the allocator for.
+    pub(crate) fn frame_bytes(&self) -> usize {
+        let ids = self.counters.0.len() + self.gauges.0.len() + self.histograms.0.len();
+        ids * size_of::<SeriesId>()
+            + self.counters.1.len() * size_of::<u64>()
+            + self.gauges.1.len() * size_of::<GaugePoint>()
+            + self.histograms.1.len() * size_of::<HistogramPoint>()
+            + self.bytes.len()
+    }
+
+    /// Bytes that the draft itself holds.
+    pub(crate) fn bytes_held(&self) -> usize {
+        let ids =
+            self.counters.0.capacity() + self.gauges.0.capacity() + self.histograms.0.capacity();
+        ids * size_of::<SeriesId>()
+            + self.counters.1.capacity() * size_of::<u64>()
+            + self.gauges.1.capacity() * size_of::<GaugePoint>()
+            + self.histograms.1.capacity() * size_of::<HistogramPoint>()
+            + self.bytes.capacity()
+    }
+
+    /// The histogram point in row `at`.
+    pub(crate) fn histogram_at(&self, at: usize) -> Option<(HistogramPoint, &[u8])> {
+        row(&self.histograms.1, &self.bytes, at)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.counters.0.clear();
+        self.counters.1.clear();
+        self.gauges.0.clear();
+        self.gauges.1.clear();
+        self.histograms.0.clear();
+        self.histograms.1.clear();
+        self.bytes.clear();
+    }
+
+    /// An immutable copy in exactly [`Draft::frame_bytes`].
+    pub(crate) fn frame(&self, span: Span) -> Frame {
+        Frame {
+            span,
+            counters: (self.counters.0.as_slice().into(), self.counters.1.as_slice().into()),
+            gauges: (self.gauges.0.as_slice().into(), self.gauges.1.as_slice().into()),
+            histograms: (
+                self.histograms.0.as_slice().into(),
+                self.histograms.1.as_slice().into(),
+            ),
+            bytes: self.bytes.as_slice().into(),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Labels in their two forms: the canonical bytes that a series keeps, and the owned set that an answer carries.
+//!
+//! Canonical bytes: for each label in order of its name, `len u16, name, len u16, value`, lengths little-endian. Names
+//! are unique, values are not empty. Two label sets are equal exactly when their bytes are.
+
+use std::{fmt, sync::Arc};
+
+/// The labels of an answer, sorted by name. Cheap to clone.
+///
+/// ```
+/// use metrics_recall::Labels;
+///
+/// let labels = Labels::from([("route", "/pay"), ("code", "200")]);
+/// assert_eq!(labels.get("route"), Some("/pay"));
+/// assert_eq!(labels.to_string(), r#"{code="200",route="/pay"}"#);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Labels(Arc<[(Arc<str>, Arc<str>)]>);
+
+impl Labels {
+    /// The value of the label called `name`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(n, _)| *n == name).map(|(_, v)| v)
+    }
+
+    /// How many labels there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Names and values, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(n, v)| (&**n, &**v))
+    }
+
+    /// For each of `names`, the value that canonical `bytes` have for it; a label that is absent is left out.
+    pub(crate) fn select(bytes: &[u8], names: &[Box<str>]) -> Self {
+        let kept = iter(bytes).filter(|(n, _)| names.iter().any(|name| **name == **n));
+        Self(kept.map(|(n, v)| (n.into(), v.into())).collect())
+    }
+}
+
+impl<const N: usize> From<[(&str, &str); N]> for Labels {
+    /// Sorts by name; of a name that is given twice the last one stays.
+    fn from(pairs: [(&str, &str); N]) -> Self {
+        let mut sorted: Vec<(Arc<str>, Arc<str>)> = Vec::with_capacity(N);
+        for (name, value) in pairs {
+            sorted.retain(|(n, _)| **n != *name);
+            sorted.push((name.into(), value.into()));
+        }
+        sorted.sort();
+        Self(sorted.into())
+    }
+}
+
+impl fmt::Display for Labels {
+    /// As Prometheus writes them, `{name="value"}`; quotes, backslashes and line feeds in values are escaped.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::from("{");
+        for (i, (name, value)) in self.iter().enumerate() {
+            if i > 0 {
+                text.push(',');
+            }
+            text.push_str(name);
+            text.push_str("=\"");
+            for c in value.chars() {
+                match c {
+                    '"' => text.push_str("\\\""),
+                    '\\' => text.push_str("\\\\"),
+                    '\n' => text.push_str("\\n"),
+                    c => text.push(c),
+                }
+            }
+            text.push('"');
+        }
+        text.push('}');
+        f.pad(&text)
+    }
+}
+
+/// Reads canonical bytes; ends at the first byte that does not fit the form.
+pub(crate) fn iter(bytes: &[u8]) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let name = take(&mut rest)?;
+        let value = take(&mut rest)?;
+        Some((name, value))
+    })
+}
+
+fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+    let (len, tail) = rest.split_first_chunk::<2>()?;
+    let (text, tail) = tail.split_at_checked(usize::from(u16::from_le_bytes(*len)))?;
+    *rest = tail;
+    std::str::from_utf8(text).ok()
+}
+
+/// The value of one label in canonical bytes.
+pub(crate) fn value_of<'a>(bytes: &'a [u8], name: &str) -> Option<&'a str> {
+    iter(bytes).find(|(n, _)| *n == name).map(|(_, v)| v)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_escapes_what_prometheus_escapes() {
+        let labels = Labels::from([("path", "a\"b\\c\nd")]);
+        assert_eq!(labels.to_string(), "{path=\"a\\\"b\\\\c\\nd\"}");
+    }
+
+    #[test]
+    fn equal_sets_are_equal_in_any_order() {
+        let a = Labels::from([("b", "2"), ("a", "1")]);
+        let b = Labels::from([("a", "0"), ("a", "1"), ("b", "2")]);
+        assert_eq!(a, b);
+        assert_eq!(a.len(), 2);
+    }
+
+    #[test]
+    fn broken_bytes_end_the_reading() {
+        assert_eq!(iter(&[255, 255, 1]).count(), 0);
+        assert_eq!(value_of(&[1, 0, b'a', 1, 0, b'b'], "a"), Some("b"));
+    }
+}

@@ -1,0 +1,12 @@
+//! The nouns: kinds, timestamps, labels, and the frame in which one tick meets history. No locks, no I/O.
+
+mod kind;
+mod timestamp;
+
+pub(crate) mod frame;
+pub(crate) mod labels;
+pub(crate) mod schema;
+
+pub use kind::MetricKind;
+pub use labels::Labels;
+pub use timestamp::Timestamp;

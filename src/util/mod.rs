@@ -1,0 +1,8 @@
+//! Small tools without any idea of metrics.
+
+pub(crate) mod layout;
+pub(crate) mod order;
+pub(crate) mod sync;
+pub(crate) mod table;
+#[cfg(not(loom))]
+pub(crate) mod thread;
