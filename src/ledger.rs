@@ -156,10 +156,11 @@ impl Ledger {
     /// Gives back what [`Ledger::reserve`] charged. Call it after the memory was freed.
     pub(crate) fn release(&self, part: Part, bytes: usize) {
         self.parts[part as usize].fetch_sub(bytes, Relaxed);
+        // Before `live`: whoever takes what becomes free there finds it free here, too, and history keeps its quarter.
+        self.used.fetch_sub(bytes, Relaxed);
         if part.is_live() {
             self.live.fetch_sub(bytes, Relaxed);
         }
-        self.used.fetch_sub(bytes, Relaxed);
     }
 }
 

@@ -4,9 +4,7 @@ use crate::{
     live::{Counter as Counters, Gauge as Gauges, Histogram as Histograms, Live},
     model::MetricKind,
 };
-use metrics::{
-    Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
-};
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use std::{fmt, sync::Arc};
 
 /// The recorder that the `metrics` macros emit to. Clones feed the same store.

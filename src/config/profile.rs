@@ -1,6 +1,9 @@
 //! Memory profiles: a budget and everything that follows from it, under one word.
 
-use crate::{clock::{mins, secs}, error::Error};
+use crate::{
+    clock::{mins, secs},
+    error::Error,
+};
 use std::{fmt, time::Duration};
 
 /// How much memory metrics may take, and what they keep for it.

@@ -141,7 +141,15 @@ mod tests {
 
     #[test]
     fn a_resolution_must_divide_a_minute() {
-        for (ms, allowed) in [(10, true), (1_000, true), (60_000, true), (0, false), (5, false), (7_000, false), (120_000, false)] {
+        for (ms, allowed) in [
+            (10, true),
+            (1_000, true),
+            (60_000, true),
+            (0, false),
+            (5, false),
+            (7_000, false),
+            (120_000, false),
+        ] {
             let config = Config {
                 resolution: Some(Duration::from_millis(ms)),
                 retention: Some(Duration::from_secs(600)),

@@ -7,7 +7,10 @@ use crate::{
     error::Error,
     history::{Charge, Timeline},
     ledger::{Full, Ledger, Part},
-    live::{Busy, Counter, Gauge, Histogram, Kind, Live, Name, Series, registry::{Limits, Registry}},
+    live::{
+        Busy, Counter, Gauge, Histogram, Kind, Live, Name, Series,
+        registry::{Limits, Registry},
+    },
     model::{MetricKind, frame::SeriesId, schema::Schema},
     query::{Ask, Found, Member, Query},
 };
@@ -72,7 +75,9 @@ impl Core {
         };
         let full = |Full| {
             let budget = plan.budget;
-            Error::invalid(format!("memory budget of {budget} bytes cannot hold an empty store"))
+            Error::invalid(format!(
+                "memory budget of {budget} bytes cannot hold an empty store"
+            ))
         };
         build().map(Arc::new).map_err(full)
     }
@@ -90,8 +95,12 @@ trait Asked: Kind {
     fn member(live: &Live, id: SeriesId, name: &Name, query: &Query) -> Option<Member>;
 }
 
-fn accepted<K: Kind>(series: Option<&Arc<Series<K>>>, name: &Name, query: &Query) -> Option<Box<[u8]>> {
-    let series = series.filter(|series| series.name.id == name.id)?;
+fn accepted<K: Kind>(
+    series: Option<&Arc<Series<K>>>,
+    name: &Name,
+    query: &Query,
+) -> Option<Box<[u8]>> {
+    let series = series.filter(|series| std::ptr::eq(&*series.name, name))?;
     let shown = !name.hides(&series.labels) && query.accepts(&series.labels);
     shown.then(|| series.labels.clone())
 }

@@ -77,7 +77,10 @@ impl Core {
                 .iter()
                 .find(|o| o.kind == kind && name.starts_with(&*o.metric));
             let label = worst.map_or(String::new(), |o| {
-                format!("; label `{}` has about {} values too many", o.label, o.values)
+                format!(
+                    "; label `{}` has about {} values too many",
+                    o.label, o.values
+                )
             });
             let limit = self.plan.series_per_metric;
             let knob = if *live >= limit {
@@ -91,7 +94,9 @@ impl Core {
         }
         if let Some(more) = denied.len().checked_sub(NAMED + 1) {
             let more = more + 1;
-            reasons.push(format!("{more} more {kind}s sent recordings to their overflow series"));
+            reasons.push(format!(
+                "{more} more {kind}s sent recordings to their overflow series"
+            ));
         }
         for (n, name) in odd.iter().take(NAMED) {
             reasons.push(format!(
@@ -157,7 +162,9 @@ impl Core {
         }
         match counts.nested.load(Relaxed) {
             0 => {}
-            n => reasons.push(format!("`tick` was called {n} times from inside a tick, which does nothing")),
+            n => reasons.push(format!(
+                "`tick` was called {n} times from inside a tick, which does nothing"
+            )),
         }
         let ticks = counts.ticks.load(Relaxed);
         let late = counts.late.load(Relaxed);

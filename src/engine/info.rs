@@ -165,7 +165,12 @@ impl Summary {
             .map(|metric| row(core, metric, window))
             .collect();
         if more > 0 {
-            rows.push([format!("and {more} more"), String::new(), String::new(), String::new()]);
+            rows.push([
+                format!("and {more} more"),
+                String::new(),
+                String::new(),
+                String::new(),
+            ]);
         }
         Self { head, rows }
     }
@@ -209,7 +214,12 @@ fn row(core: &Arc<Core>, metric: &MetricInfo, window: Duration) -> [String; 4] {
     } else {
         format!("{} series", metric.series)
     };
-    [format!("{} {}", metric.kind, metric.name), series, now, over]
+    [
+        format!("{} {}", metric.kind, metric.name),
+        series,
+        now,
+        over,
+    ]
 }
 
 /// Three significant digits.

@@ -87,10 +87,16 @@ fn run(core: &Weak<Core>, stop: &Stop) {
 /// Time until the wall clock shows the next multiple of the resolution.
 fn until_next(core: &Core) -> Duration {
     let resolution = core.plan.resolution;
-    let ms = i64::try_from(resolution.as_millis()).unwrap_or(1_000).max(1);
+    let ms = i64::try_from(resolution.as_millis())
+        .unwrap_or(1_000)
+        .max(1);
     let past = core.clock.wall_ms().rem_euclid(ms);
     let left = u64::try_from(ms - past).unwrap_or(1);
     let left = Duration::from_millis(left);
     // Woken a little early, the next multiple is this one: no two ticks within a quarter of the resolution.
-    if left < resolution / 4 { left + resolution } else { left }
+    if left < resolution / 4 {
+        left + resolution
+    } else {
+        left
+    }
 }

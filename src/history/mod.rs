@@ -132,10 +132,7 @@ impl History {
         wall_start_ms: i64,
     ) -> Result<Self, Full> {
         let current = Arc::new(Timeline::new(&ledger, wall_start_ms, std::iter::empty())?);
-        ledger.reserve(
-            Part::History,
-            layout::vec::<(u64, Weak<Timeline>)>(EARLIER),
-        )?;
+        ledger.reserve(Part::History, layout::vec::<(u64, Weak<Timeline>)>(EARLIER))?;
         Ok(Self {
             published: Arc::new(Mutex::new(current.clone())),
             current,

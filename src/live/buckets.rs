@@ -15,10 +15,10 @@ use std::sync::atomic::Ordering::Relaxed;
 pub(crate) const PAGE: usize = 16;
 
 /// Pages of a directory.
-const GROUP: usize = 32;
+const GROUP: usize = if cfg!(loom) { 2 } else { 32 };
 
 /// Directories that cover every page of one sign, at the finest schema.
-const GROUPS: usize = 128;
+const GROUPS: usize = if cfg!(loom) { 2 } else { 128 };
 
 /// Codes are shifted by this before they are divided into pages, so that at schema 4 a page is an octave.
 const SHIFT: u32 = 14;
@@ -69,7 +69,7 @@ pub(crate) enum Place<'a> {
 /// Number of the page of a bucket, and the bucket's place there; for the magnitude of a code that is not zero.
 #[inline(always)]
 fn split(magnitude: u32) -> (u32, usize) {
-    let at = magnitude + SHIFT;
+    let at = magnitude.wrapping_add(SHIFT);
     (at / 16, (at % 16) as usize)
 }
 
@@ -117,8 +117,15 @@ fn fill<'a, T>(cell: &'a OnceBox<T>, ledger: &Ledger, make: impl FnOnce() -> T) 
 }
 
 impl Buckets {
-    /// Where the bucket `code` is counted, if it has been touched before.
+    /// The word of a bucket near the first value: where nearly all counts go.
     #[inline(always)]
+    pub(crate) fn near_word(&self, code: Code) -> Option<&AtomicU32> {
+        let (page, at) = split(code.cast_unsigned());
+        self.near.get()?.page(page)?.counts.get(at)
+    }
+
+    /// Where the bucket `code` is counted, if it has been touched before.
+    #[inline]
     pub(crate) fn find(&self, code: Code) -> Option<Place<'_>> {
         if code > 0 {
             let (page, at) = split(code.cast_unsigned());
@@ -219,35 +226,23 @@ impl Buckets {
 
 fn group_bytes(group: &Group) -> usize {
     let pages = group.pages.iter().filter_map(OnceBox::get).map(|page| {
-        size_of::<Page>() + page.wraps.get().map_or(0, |_| size_of::<[AtomicU64; PAGE]>())
+        size_of::<Page>()
+            + page
+                .wraps
+                .get()
+                .map_or(0, |_| size_of::<[AtomicU64; PAGE]>())
     });
     size_of::<Group>() + pages.sum::<usize>()
 }
 
 impl Place<'_> {
-    /// One more, by the single writer.
-    #[inline(always)]
-    pub(crate) fn bump(self, buckets: &Buckets, ledger: &Ledger, code: Code) {
-        match self {
-            Place::Count(page, at) => {
-                let Some(word) = page.counts.get(at) else { return };
-                let next = word.load(Relaxed).wrapping_add(1);
-                word.store(next, Relaxed);
-                if next == 0 {
-                    page.wrap(buckets, ledger, code, at, 1);
-                }
-            }
-            Place::Zero(word) => {
-                word.fetch_add(1, Relaxed);
-            }
-        }
-    }
-
     /// `count` more, by the single writer.
     pub(crate) fn add_owned(self, buckets: &Buckets, ledger: &Ledger, code: Code, count: u64) {
         match self {
             Place::Count(page, at) => {
-                let Some(word) = page.counts.get(at) else { return };
+                let Some(word) = page.counts.get(at) else {
+                    return;
+                };
                 let (low, wraps) = parts(count);
                 let (next, wrapped) = word.load(Relaxed).overflowing_add(low);
                 word.store(next, Relaxed);
@@ -267,7 +262,9 @@ impl Place<'_> {
     pub(crate) fn add_shared(self, buckets: &Buckets, ledger: &Ledger, code: Code, count: u64) {
         match self {
             Place::Count(page, at) => {
-                let Some(word) = page.counts.get(at) else { return };
+                let Some(word) = page.counts.get(at) else {
+                    return;
+                };
                 let (low, wraps) = parts(count);
                 let before = word.fetch_add(low, Relaxed);
                 let wraps = wraps + u64::from(before.checked_add(low).is_none());
@@ -367,7 +364,11 @@ impl Buckets {
             for (number, word) in (group.first..).zip(&group.coarse) {
                 if let Some(count) = take(word) {
                     let (from, upto) = span_of(number);
-                    let (from, upto) = if negative { (-upto, -from) } else { (from, upto) };
+                    let (from, upto) = if negative {
+                        (-upto, -from)
+                    } else {
+                        (from, upto)
+                    };
                     to.span(from, upto, count);
                 }
             }

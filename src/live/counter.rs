@@ -142,9 +142,12 @@ impl CounterCell {
         self.stripes.set(stripes).is_ok()
     }
 
-    /// Takes over what a cell held that no longer exists.
+    /// Takes over what a cell held that no longer exists. That cell may have been the only one that knew of the floor.
     pub(crate) fn absorb(&self, value: u64) {
         self.foreign.fetch_add(value, Relaxed);
+        if self.series.shared.first.load(Relaxed) != UNSET {
+            self.floored.store(true, Relaxed);
+        }
     }
 }
 

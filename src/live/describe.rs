@@ -5,20 +5,17 @@ use crate::{
     model::MetricKind,
     util::{
         layout,
-        sync::{Arc, AtomicU64, Mutex},
+        sync::{Arc, AtomicU64, Mutex, RandomState},
     },
 };
 use metrics::Unit;
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::atomic::Ordering::Relaxed,
-};
+use std::{hash::BuildHasher, sync::atomic::Ordering::Relaxed};
 
 /// Bytes of a description that are kept.
 const LONGEST: usize = 1024;
 
 /// Words of the filter of what is known.
-const FILTER: usize = 1024;
+const FILTER: usize = if cfg!(loom) { 1 } else { 1024 };
 
 /// What a metric is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +50,13 @@ impl Descriptions {
     }
 
     /// Whether exactly this was described last.
-    pub(crate) fn knows(&self, kind: MetricKind, name: &str, unit: Option<Unit>, text: &str) -> bool {
+    pub(crate) fn knows(
+        &self,
+        kind: MetricKind,
+        name: &str,
+        unit: Option<Unit>,
+        text: &str,
+    ) -> bool {
         let hash = self.hash(kind, name, unit, text);
         self.word(hash).load(Relaxed) == hash
     }
@@ -67,7 +70,9 @@ impl Descriptions {
 
     /// Never 0, which an empty word of the filter has.
     fn hash(&self, kind: MetricKind, name: &str, unit: Option<Unit>, text: &str) -> u64 {
-        self.hasher.hash_one((kind, name, unit.map(|u| u.as_str()), text)) | 1
+        self.hasher
+            .hash_one((kind, name, unit.map(|u| u.as_str()), text))
+            | 1
     }
 
     fn word(&self, hash: u64) -> &AtomicU64 {

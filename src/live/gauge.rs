@@ -67,6 +67,14 @@ pub(crate) struct GaugeReading {
     pub(crate) set: bool,
 }
 
+impl GaugeReading {
+    /// Whether there is something to tell of a gauge that was at `last`.
+    #[inline]
+    pub(crate) fn differs_from(&self, last: f64) -> bool {
+        self.last.to_bits() != last.to_bits() || self.min < self.last || self.max > self.last
+    }
+}
+
 impl Level {
     #[inline]
     pub(crate) fn now(&self) -> f64 {
@@ -114,10 +122,16 @@ impl Level {
     /// Reads value and extremes, and starts the extremes anew. Extremes first: a value that is set in between is in
     /// `last` now, and in the next tick's extremes.
     pub(crate) fn take(&self) -> GaugeReading {
-        let untouched = self.highest.load(Relaxed) == i64::MIN && self.lowest.load(Relaxed) == i64::MAX;
+        let untouched =
+            self.highest.load(Relaxed) == i64::MIN && self.lowest.load(Relaxed) == i64::MAX;
         if untouched {
             let last = self.now();
-            return GaugeReading { last, min: last, max: last, set: false };
+            return GaugeReading {
+                last,
+                min: last,
+                max: last,
+                set: false,
+            };
         }
         let lowest = self.lowest.swap(i64::MAX, Relaxed);
         let highest = self.highest.swap(i64::MIN, Relaxed);

@@ -11,10 +11,13 @@ use super::{
 };
 use crate::{
     ledger::Part,
-    model::{MetricKind, schema::Code},
+    model::{
+        MetricKind,
+        schema::{Code, Schema},
+    },
     util::{
         order::key_of,
-        sync::{Arc, AtomicI64, AtomicU64},
+        sync::{Arc, AtomicI64, AtomicU64, Order, order},
     },
 };
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -28,6 +31,7 @@ pub(crate) enum Histogram {}
 pub(crate) struct HistogramCell {
     /// Thread that may write `owned` as its single writer.
     owner: u32,
+    schema: &'static Schema,
     owned: Owned,
     series: Arc<Series<Histogram>>,
 }
@@ -53,6 +57,21 @@ pub(crate) struct Shared {
     extremes: Extremes,
 }
 
+/// The single writer raises `highest`.
+///
+/// ORDERING: the bucket is visible before its news. Partner: [`NEWS_TAKEN`].
+pub(crate) const OWNED_NEWS: Order = order("OWNED_NEWS", Release);
+
+/// Any thread raises `highest` of the shared part.
+///
+/// ORDERING: as [`OWNED_NEWS`].
+pub(crate) const SHARED_NEWS: Order = order("SHARED_NEWS", Release);
+
+/// The tick takes `highest`.
+///
+/// ORDERING: partner of [`OWNED_NEWS`] and [`SHARED_NEWS`].
+pub(crate) const NEWS_TAKEN: Order = order("NEWS_TAKEN", Acquire);
+
 /// Smallest and greatest value since the last tick, as integers of the same order.
 #[derive(Debug)]
 struct Extremes {
@@ -77,8 +96,7 @@ impl Extremes {
             self.lowest.store(key, Relaxed);
         }
         if key > self.highest.load(Relaxed) {
-            // ORDERING: pairs with the acquire in `take`; the bucket is visible before its news.
-            self.highest.store(key, Release);
+            self.highest.store(key, OWNED_NEWS);
         }
     }
 
@@ -88,8 +106,7 @@ impl Extremes {
             self.lowest.fetch_min(key, Relaxed);
         }
         if key > self.highest.load(Relaxed) {
-            // ORDERING: as above.
-            self.highest.fetch_max(key, Release);
+            self.highest.fetch_max(key, SHARED_NEWS);
         }
     }
 
@@ -98,8 +115,7 @@ impl Extremes {
     }
 
     fn take(&self) -> (i64, i64) {
-        // ORDERING: pairs with the releases above.
-        let highest = self.highest.swap(i64::MIN, Acquire);
+        let highest = self.highest.swap(i64::MIN, NEWS_TAKEN);
         (self.lowest.swap(i64::MAX, Relaxed), highest)
     }
 }
@@ -141,29 +157,59 @@ impl Gathered {
 }
 
 /// `sum + rest + value` as a sum and a rest, exactly (Knuth's two-sum). A sum that would leave the floats stays.
-#[inline]
+#[inline(always)]
 pub(crate) fn two_sum(sum: f64, rest: f64, value: f64) -> (f64, f64) {
     let next = sum + value;
+    if !next.is_finite() {
+        return stay(sum, rest);
+    }
     let back = next - sum;
     let lost = (sum - (next - back)) + (value - back);
-    if next.is_finite() { (next, rest + lost) } else { (sum, rest) }
+    (next, rest + lost)
+}
+
+/// Keeps the branch to here a branch: as a choice of values it would be in the way of the next sum.
+#[cold]
+#[inline(never)]
+fn stay(sum: f64, rest: f64) -> (f64, f64) {
+    (sum, rest)
 }
 
 impl Owned {
-    #[inline]
-    fn record(&self, name: &Name, code: Code, value: f64, count: u64, weight: f64) {
-        match self.buckets.find(code) {
-            Some(place) if count == 1 => place.bump(&self.buckets, &name.ledger, code),
-            Some(place) => place.add_owned(&self.buckets, &name.ledger, code, count),
-            None => self.miss(name, code, count),
+    /// The usual case: one value, whose bucket has been touched before. False: it is not, and nothing was done.
+    #[inline(always)]
+    fn record_one(&self, code: Code, value: f64) -> bool {
+        let Some(word) = self.buckets.near_word(code) else {
+            return false;
+        };
+        let next = word.load(Relaxed).wrapping_add(1);
+        if next == 0 {
+            return false;
         }
+        word.store(next, Relaxed);
+        self.add_sum(value);
+        self.extremes.stretch_owned(key_of(value));
+        true
+    }
+
+    #[inline(always)]
+    fn add_sum(&self, value: f64) {
         let (sum, rest) = two_sum(
             f64::from_bits(self.sum.load(Relaxed)),
             f64::from_bits(self.rest.load(Relaxed)),
-            value * weight,
+            value,
         );
         self.sum.store(sum.to_bits(), Relaxed);
         self.rest.store(rest.to_bits(), Relaxed);
+    }
+
+    #[inline]
+    fn record(&self, name: &Name, code: Code, value: f64, count: u64, weight: f64) {
+        match self.buckets.find(code) {
+            Some(place) => place.add_owned(&self.buckets, &name.ledger, code, count),
+            None => self.miss(name, code, count),
+        }
+        self.add_sum(value * weight);
         self.extremes.stretch_owned(key_of(value));
     }
 
@@ -265,11 +311,23 @@ impl Shared {
 }
 
 impl HistogramCell {
-    /// Records `value` `count` times; `me` is the writing thread's id.
+    /// Records `value` once; `me` is the writing thread's id.
     #[inline]
+    pub(crate) fn put_one(&self, value: f64, me: u32) {
+        if self.owner == me {
+            let code = self.schema.code(value);
+            if code.is_some_and(|code| self.owned.record_one(code, value)) {
+                return;
+            }
+        }
+        self.put(value, 1, me);
+    }
+
+    /// Records `value` `count` times; `me` is the writing thread's id.
+    #[inline(never)]
     pub(crate) fn put(&self, value: f64, count: u64, me: u32) {
         let name = &*self.series.name;
-        let Some(code) = name.schema.code(value) else {
+        let Some(code) = self.schema.code(value) else {
             return name.count_odd();
         };
         #[expect(clippy::cast_precision_loss, reason = "a weight above 2^53 rounds")]
@@ -304,6 +362,7 @@ impl Kind for Histogram {
     fn cell(owner: u32, series: Arc<Series<Self>>) -> HistogramCell {
         HistogramCell {
             owner,
+            schema: series.name.schema,
             owned: Owned::default(),
             series,
         }
@@ -332,7 +391,7 @@ impl Kind for Histogram {
 impl metrics::HistogramFn for HistogramCell {
     #[inline]
     fn record(&self, value: f64) {
-        self.put(value, 1, crate::util::thread::me());
+        self.put_one(value, crate::util::thread::me());
     }
 
     fn record_many(&self, value: f64, count: usize) {

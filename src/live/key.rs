@@ -3,7 +3,6 @@
 //! Labels are sorted by name, of a name given twice the last one wins, empty values are dropped. The form of the bytes
 //! is in `model::labels`. A key above [`LONGEST`] bytes or [`MOST_LABELS`] labels is refused unread.
 
-use crate::model::labels;
 use metrics::{Key, Label};
 
 /// Bytes of name and labels together that a key may have.
@@ -24,7 +23,11 @@ pub(crate) struct TooLong;
 
 /// Bytes that the canonical form of `labels` has at most.
 fn measure(labels: &[Label]) -> usize {
-    let each = |l: &Label| 4usize.saturating_add(l.key().len()).saturating_add(l.value().len());
+    let each = |l: &Label| {
+        4usize
+            .saturating_add(l.key().len())
+            .saturating_add(l.value().len())
+    };
     labels.iter().map(each).fold(0, usize::saturating_add)
 }
 
@@ -113,12 +116,24 @@ pub(crate) fn same_labels(key: &Key, canonical: &[u8]) -> bool {
 }
 
 fn in_order(given: &[Label], canonical: &[u8]) -> bool {
-    let mut kept = labels::iter(canonical);
+    let mut rest = canonical;
     let all = given.iter().all(|label| {
-        kept.next()
-            .is_some_and(|(name, value)| name == label.key() && value == label.value())
+        strip(rest, label.key())
+            .and_then(|value| strip(value, label.value()))
+            .inspect(|tail| rest = tail)
+            .is_some()
     });
-    all && kept.next().is_none()
+    all && rest.is_empty()
+}
+
+/// What follows `text` in canonical bytes that begin with it.
+#[inline]
+fn strip<'a>(canonical: &'a [u8], text: &str) -> Option<&'a [u8]> {
+    let (len, rest) = canonical.split_first_chunk::<2>()?;
+    if usize::from(u16::from_le_bytes(*len)) != text.len() {
+        return None;
+    }
+    rest.strip_prefix(text.as_bytes())
 }
 
 #[cfg(all(test, not(loom)))]
@@ -158,7 +173,7 @@ mod tests {
         let sorted = canonical(&pairs);
         pairs.reverse();
         assert_eq!(canonical(&pairs), sorted);
-        assert_eq!(labels::iter(&sorted).count(), 40);
+        assert_eq!(crate::model::labels::iter(&sorted).count(), 40);
     }
 
     #[test]
@@ -169,6 +184,9 @@ mod tests {
         let many: Vec<Label> = (0..=MOST_LABELS)
             .map(|i| Label::new(i.to_string(), "v"))
             .collect();
-        assert_eq!(with_canonical(&Key::from_parts("n", many), |_| ()), Err(TooLong));
+        assert_eq!(
+            with_canonical(&Key::from_parts("n", many), |_| ()),
+            Err(TooLong)
+        );
     }
 }

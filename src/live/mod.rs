@@ -11,6 +11,8 @@ pub(crate) mod drain;
 mod gauge;
 mod histogram;
 mod key;
+#[cfg(all(test, loom))]
+mod models;
 mod name;
 mod offenders;
 pub(crate) mod registry;
@@ -43,7 +45,10 @@ use crate::{
 /// Everything that macros can reach.
 pub(crate) struct Live {
     /// Tells stores apart in a thread's caches; never reused.
-    #[cfg_attr(loom, expect(dead_code, reason = "caches are per thread; models have none"))]
+    #[cfg_attr(
+        loom,
+        expect(dead_code, reason = "caches are per thread; models have none")
+    )]
     pub(crate) id: u64,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) counters: Registry<Counter>,

@@ -18,8 +18,6 @@ pub(crate) struct Name {
     /// Address of the text that the first macro gave, if that text is static; else 0. A key whose name stands at this
     /// address has this name, without looking.
     address: usize,
-    /// Never given to another name of this kind.
-    pub(crate) id: u32,
     pub(crate) schema: &'static Schema,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) members: Mutex<Members>,
@@ -49,7 +47,7 @@ pub(crate) struct Members {
 const HOLE: SeriesId = SeriesId::MAX;
 
 impl Name {
-    pub(crate) fn new(key: &Key, id: u32, schema: &'static Schema, ledger: Arc<Ledger>) -> Self {
+    pub(crate) fn new(key: &Key, schema: &'static Schema, ledger: Arc<Ledger>) -> Self {
         let text: std::borrow::Cow<'static, str> = key.name_shared().into();
         let address = match &text {
             std::borrow::Cow::Borrowed(text) => text.as_ptr().addr(),
@@ -58,7 +56,6 @@ impl Name {
         Self {
             text: text.into(),
             address,
-            id,
             schema,
             ledger,
             members: Mutex::default(),

@@ -155,11 +155,7 @@ impl Pair {
     )]
     fn report(&self) -> Offender {
         let m = REGISTERS as f64;
-        let sum: f64 = self
-            .registers
-            .iter()
-            .map(|r| (-f64::from(*r)).exp2())
-            .sum();
+        let sum: f64 = self.registers.iter().map(|r| (-f64::from(*r)).exp2()).sum();
         let raw = 0.709 * m * m / sum;
         let zeros = self.registers.iter().filter(|r| **r == 0).count();
         let values = if raw < 2.5 * m && zeros > 0 {

@@ -7,30 +7,30 @@ use super::{
     key,
     name::Name,
     offenders::Offenders,
-    series::{Cells, END, Entry, Kind, Pins, Series},
+    series::{
+        Cells, END, Entry, Kind, PINNED_AT_BURIAL, PINNED_AT_EVICTION, Pins, Series, UNOWNED,
+    },
 };
 use crate::{
     ledger::{Full, Ledger, Part},
     model::{frame::SeriesId, schema::Schema},
     util::{
+        hash::Seed,
         layout,
         sync::{Arc, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard},
         table::Table,
     },
 };
 use metrics::Key;
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::atomic::Ordering::{Acquire, Relaxed},
-};
+use std::sync::atomic::Ordering::Relaxed;
 
-/// Shards of series; the number is in the upper six bits of a [`SeriesId`].
-pub(crate) const SHARDS: usize = 64;
-const SHARD_BITS: u32 = 6;
+/// Shards of series; the number is in the upper six bits of a [`SeriesId`]. Every lock slows a model down.
+pub(crate) const SHARDS: usize = if cfg!(loom) { 1 } else { 64 };
+const SHARD_BITS: u32 = if cfg!(loom) { 1 } else { 6 };
 const PLACE_BITS: u32 = 32 - SHARD_BITS;
 
 /// Shards of names.
-const NAME_SHARDS: usize = 16;
+const NAME_SHARDS: usize = if cfg!(loom) { 1 } else { 16 };
 
 /// Name of the series for what has not even a name of its own.
 pub(crate) const NAMELESS: &str = "recall_overflow";
@@ -59,7 +59,7 @@ struct NameShard<K: Kind> {
 /// A name, and the series for what its own limits refuse.
 struct Named<K: Kind> {
     name: Arc<Name>,
-    overflow: Grant<K>,
+    overflow: Arc<K::Cell>,
 }
 
 /// A cell handed out.
@@ -67,15 +67,6 @@ pub(crate) struct Grant<K: Kind> {
     pub(crate) cell: Arc<K::Cell>,
     /// The series, if the caller may cache the cell; else it is an overflow cell for a key that must not be kept.
     pub(crate) id: Option<SeriesId>,
-}
-
-impl<K: Kind> Clone for Grant<K> {
-    fn clone(&self) -> Self {
-        Self {
-            cell: self.cell.clone(),
-            id: self.id,
-        }
-    }
 }
 
 /// Memory of an evicted cell that a cache still pins.
@@ -91,7 +82,7 @@ pub(crate) struct Registry<K: Kind> {
     zombies: Mutex<Vec<Zombie>>,
     pub(crate) pins: Arc<Pins>,
     pub(crate) ledger: Arc<Ledger>,
-    hasher: RandomState,
+    seed: Seed,
     limits: Limits,
     /// Series with cells.
     pub(crate) live: AtomicUsize,
@@ -107,7 +98,7 @@ pub(crate) struct Registry<K: Kind> {
     now: AtomicU32,
     offenders: Arc<Offenders>,
     /// For what has no name of its own.
-    spare: Option<Grant<K>>,
+    spare: Option<Arc<K::Cell>>,
 }
 
 impl<K: Kind> Registry<K> {
@@ -135,7 +126,7 @@ impl<K: Kind> Registry<K> {
             zombies: Mutex::new(Vec::new()),
             pins: Arc::new(Pins::new()),
             ledger,
-            hasher: RandomState::new(),
+            seed: Seed::random(),
             limits,
             live: AtomicUsize::new(0),
             name_count: AtomicUsize::new(0),
@@ -148,7 +139,7 @@ impl<K: Kind> Registry<K> {
             spare: None,
         };
         let key = Key::from_static_name(NAMELESS);
-        let (_, spare) = registry.admit_name(&key, 0).ok_or(Full)?;
+        let (_, spare) = registry.admit_name(&key, UNOWNED).ok_or(Full)?;
         registry.spare = Some(spare);
         Ok(registry)
     }
@@ -165,73 +156,86 @@ impl<K: Kind> Registry<K> {
     /// The cell for `key`: its own, or that of an overflow series. `me` is the caller's thread, which will own the
     /// cell if it is new. With `own`, the caller gets a cell of its own beside those of other threads, if there is room.
     pub(crate) fn acquire(&self, key: &Key, me: u32, own: bool) -> Option<Grant<K>> {
-        if key.name().len() > key::LONGEST {
+        let granted = key::with_canonical(key, |labels| {
+            let hash = self.hash(key.name(), labels);
+            let granted = self
+                .known(key.name(), labels, hash, me, own)
+                .or_else(|| self.unknown(key, labels, hash, me))?;
+            if labels == key::OVERFLOW {
+                K::series(&granted.cell).name.use_overflow();
+            }
+            Some(granted)
+        });
+        granted.unwrap_or_else(|key::TooLong| {
             self.too_long.fetch_add(1, Relaxed);
-            return self.spare();
-        }
-        let Some((name, overflow)) = self.name(key, me) else {
+            if key.name().len() > key::LONGEST {
+                return self.spare();
+            }
+            let name = self.name(key, me);
+            name.map_or_else(|| self.spare(), |name| self.overflow(&name))
+        })
+    }
+
+    /// The cell of a series that exists.
+    fn known(&self, name: &str, labels: &[u8], hash: u64, me: u32, own: bool) -> Option<Grant<K>> {
+        let number = high(hash, SHARDS);
+        let mut shard = self.shards[number].lock();
+        let at = shard.find(hash, name, labels)?;
+        self.enter(&mut shard, at, me, own).ok()?;
+        shard.grant(number, at, me)
+    }
+
+    /// The cell of a series that is new, or of an overflow series.
+    fn unknown(&self, key: &Key, labels: &[u8], hash: u64, me: u32) -> Option<Grant<K>> {
+        let Some(name) = self.name(key, me) else {
             self.nameless.fetch_add(1, Relaxed);
             self.denied.fetch_add(1, Relaxed);
             return self.spare();
         };
-        let granted = key::with_canonical(key, |labels| {
-            let granted = self.series(&name, labels, me, own);
-            if labels == key::OVERFLOW {
-                name.use_overflow();
-            }
-            granted.inspect_err(|Full| self.offenders.note(K::KIND, key))
-        });
-        if granted.is_err() {
-            self.too_long.fetch_add(1, Relaxed);
-        }
-        granted.unwrap_or(Err(Full)).ok().or_else(|| {
-            name.denied.fetch_add(1, Relaxed);
-            self.denied.fetch_add(1, Relaxed);
-            name.use_overflow();
-            Some(overflow)
+        self.series(&name, labels, hash, me)
+            .or_else(|Full| {
+                self.offenders.note(K::KIND, key);
+                self.overflow(&name).ok_or(Full)
+            })
+            .ok()
+    }
+
+    /// The overflow cell of a name. It is not to be cached for the key that it stands in for.
+    fn overflow(&self, name: &Name) -> Option<Grant<K>> {
+        name.denied.fetch_add(1, Relaxed);
+        self.denied.fetch_add(1, Relaxed);
+        name.use_overflow();
+        let hash = self.seed.hash(name.text.as_bytes());
+        let shard = self.name_shard(hash);
+        let at = shard.table.find(low(hash), |at| shard.is(at, &name.text))?;
+        let named = shard.entries.get(at as usize)?;
+        Some(Grant {
+            cell: named.overflow.clone(),
+            id: None,
         })
     }
 
     /// The overflow cell of the kind; `None` only while the registry is being built.
     pub(crate) fn spare(&self) -> Option<Grant<K>> {
         let spare = self.spare.as_ref()?;
-        K::series(&spare.cell).name.use_overflow();
+        K::series(spare).name.use_overflow();
         Some(Grant {
-            cell: spare.cell.clone(),
+            cell: spare.clone(),
             id: None,
         })
     }
 
-    fn hash_name(&self, text: &str) -> u64 {
-        self.hasher.hash_one(text)
+    fn hash(&self, name: &str, labels: &[u8]) -> u64 {
+        self.seed.extend(self.seed.hash(name.as_bytes()), labels)
     }
 
-    /// The name of `key` with its overflow cell, admitted if it is new. `None`: there is no room for a further name.
-    fn name(&self, key: &Key, me: u32) -> Option<(Arc<Name>, Grant<K>)> {
-        let text = key.name();
-        let hash = self.hash_name(text);
-        {
-            let shard = self.name_shard(hash);
-            let found = shard.table.find(low(hash), |at| shard.is(at, text));
-            if let Some(named) = found.and_then(|at| shard.entries.get(at as usize)) {
-                let overflow = Grant {
-                    cell: named.overflow.cell.clone(),
-                    id: None,
-                };
-                return Some((named.name.clone(), overflow));
-            }
+    /// The name of `key`, admitted if it is new. `None`: there is no room for a further name.
+    fn name(&self, key: &Key, me: u32) -> Option<Arc<Name>> {
+        let found = self.find_name(key.name());
+        if found.is_some() || self.name_count.load(Relaxed) > self.limits.metrics {
+            return found;
         }
-        if self.name_count.load(Relaxed) > self.limits.metrics {
-            return None;
-        }
-        let (name, overflow) = self.admit_name(key, me)?;
-        Some((
-            name,
-            Grant {
-                cell: overflow.cell,
-                id: None,
-            },
-        ))
+        self.admit_name(key, me).map(|(name, _)| name)
     }
 
     fn name_shard(&self, hash: u64) -> MutexGuard<'_, NameShard<K>> {
@@ -239,9 +243,9 @@ impl<K: Kind> Registry<K> {
     }
 
     /// Adds a name and its overflow series, or finds it, if another thread was faster.
-    fn admit_name(&self, key: &Key, me: u32) -> Option<(Arc<Name>, Grant<K>)> {
+    fn admit_name(&self, key: &Key, me: u32) -> Option<(Arc<Name>, Arc<K::Cell>)> {
         let text = key.name();
-        let hash = self.hash_name(text);
+        let hash = self.seed.hash(text.as_bytes());
         let mut shard = self.name_shard(hash);
         let found = shard.table.find(low(hash), |at| shard.is(at, text));
         if let Some(named) = found.and_then(|at| shard.entries.get(at as usize)) {
@@ -255,15 +259,20 @@ impl<K: Kind> Registry<K> {
             layout::vec::<Named<K>>(layout::grown(capacity))
         };
         let bytes = Name::bytes(text);
-        self.ledger.reserve(Part::Names, bytes + room).ok()?;
+        self.claim_name()?;
+        if self.ledger.reserve(Part::Names, bytes + room).is_err() {
+            self.name_count.fetch_sub(1, Relaxed);
+            return None;
+        }
         if self.ledger.reserve(Part::Index, table).is_err() {
+            self.name_count.fetch_sub(1, Relaxed);
             self.ledger.release(Part::Names, bytes + room);
             return None;
         }
-        let id = u32::try_from(self.name_count.fetch_add(1, Relaxed)).unwrap_or(u32::MAX);
         let schema = Schema::get(self.limits.schema);
-        let name = Arc::new(Name::new(key, id, schema, self.ledger.clone()));
-        let Ok(overflow) = self.series(&name, key::OVERFLOW, me, false) else {
+        let name = Arc::new(Name::new(key, schema, self.ledger.clone()));
+        let series = self.hash(text, key::OVERFLOW);
+        let Ok(Grant { cell: overflow, .. }) = self.series(&name, key::OVERFLOW, series, me) else {
             self.name_count.fetch_sub(1, Relaxed);
             drop(name);
             self.ledger.release(Part::Names, bytes + room);
@@ -284,26 +293,39 @@ impl<K: Kind> Registry<K> {
         Some((name, overflow))
     }
 
-    /// The series of `name` with these labels: found, revived, or new.
-    fn series(&self, name: &Arc<Name>, labels: &[u8], me: u32, own: bool) -> Result<Grant<K>, Full> {
-        let hash = self.hasher.hash_one((name.id, labels));
+    /// Counts one more name, if the limit allows. The kind's own name has a place beyond it.
+    fn claim_name(&self) -> Option<()> {
+        let mut now = self.name_count.load(Relaxed);
+        while now <= self.limits.metrics {
+            match self
+                .name_count
+                .compare_exchange_weak(now, now + 1, Relaxed, Relaxed)
+            {
+                Ok(_) => return Some(()),
+                Err(seen) => now = seen,
+            }
+        }
+        None
+    }
+
+    /// The series of `name` with these labels: new, or found, if another thread was faster.
+    fn series(
+        &self,
+        name: &Arc<Name>,
+        labels: &[u8],
+        hash: u64,
+        me: u32,
+    ) -> Result<Grant<K>, Full> {
         let number = high(hash, SHARDS);
         let mut shard = self.shards[number].lock();
-        let found = shard.table.find(low(hash), |at| shard.is(at, name, labels));
-        let at = match found {
+        let at = match shard.find(hash, &name.text, labels) {
             Some(at) => {
-                self.enter(&mut shard, at, me, own)?;
+                self.enter(&mut shard, at, me, false)?;
                 at
             }
             None => self.admit(&mut shard, number, low(hash), name, labels, me)?,
         };
-        let cells = shard.entries.get(at as usize).ok_or(Full)?.cells.as_slice();
-        let mine = cells.iter().find(|cell| K::owner(cell) == me);
-        let cell = mine.or(cells.first()).ok_or(Full)?.clone();
-        Ok(Grant {
-            cell,
-            id: Some(id_of(number, at as usize)),
-        })
+        shard.grant(number, at, me).ok_or(Full)
     }
 
     /// Sees to it that the series at `at` has a cell, and with `own`, if there is room, one of this thread's.
@@ -455,7 +477,10 @@ impl<K: Kind> Registry<K> {
     }
 
     /// Visits every shard, one after another; `visit` holds the lock for at most `PER_HOLD` places.
-    pub(crate) fn visit(&self, mut visit: impl FnMut(&mut Shard<K>, usize, std::ops::Range<usize>)) {
+    pub(crate) fn visit(
+        &self,
+        mut visit: impl FnMut(&mut Shard<K>, usize, std::ops::Range<usize>),
+    ) {
         for (number, shard) in self.shards.iter().enumerate() {
             let mut from = 0;
             loop {
@@ -489,7 +514,7 @@ impl<K: Kind> Registry<K> {
 
     /// The name that reads `text`.
     pub(crate) fn find_name(&self, text: &str) -> Option<Arc<Name>> {
-        let hash = self.hash_name(text);
+        let hash = self.seed.hash(text.as_bytes());
         let shard = self.name_shard(hash);
         let at = shard.table.find(low(hash), |at| shard.is(at, text))?;
         shard
@@ -520,11 +545,10 @@ impl<K: Kind> Registry<K> {
             self.ledger.release(Part::Caches, before);
         }
         let cell = Arc::try_unwrap(cell)?;
-        // ORDERING: pairs with the release in `cache::Slot::clear`: at zero the last `Weak` has freed the cell.
         let pinned = self
             .pins
             .word(pin_of(id))
-            .is_some_and(|pins| pins.load(Acquire) > 0);
+            .is_some_and(|pins| pins.load(PINNED_AT_EVICTION) > 0);
         if pinned {
             zombies.push(Zombie { id, bytes });
         } else {
@@ -537,11 +561,10 @@ impl<K: Kind> Registry<K> {
     pub(crate) fn bury(&self) {
         let mut zombies = self.zombies.lock();
         zombies.retain(|zombie| {
-            // ORDERING: as in `unwrap_cell`.
             let pinned = self
                 .pins
                 .word(pin_of(zombie.id))
-                .is_some_and(|pins| pins.load(Acquire) > 0);
+                .is_some_and(|pins| pins.load(PINNED_AT_BURIAL) > 0);
             if !pinned {
                 self.ledger.release(Part::Series, zombie.bytes);
             }
@@ -564,9 +587,7 @@ impl<K: Kind> Registry<K> {
         };
         let series = series.clone();
         let place = entry.place;
-        let hash = self
-            .hasher
-            .hash_one((series.name.id, &*series.labels));
+        let hash = self.hash(&series.name.text, &series.labels);
         let place_in_table = u32::try_from(at).unwrap_or(END);
         shard.table.remove(low(hash), place_in_table);
         series.name.members.lock().remove(place);
@@ -601,9 +622,23 @@ impl<K: Kind> Shard<K> {
         }
     }
 
-    fn is(&self, at: u32, name: &Name, labels: &[u8]) -> bool {
-        let series = self.entries.get(at as usize).and_then(|e| e.cells.series());
-        series.is_some_and(|series| series.is(name, labels))
+    /// The place of a series.
+    fn find(&self, hash: u64, name: &str, labels: &[u8]) -> Option<u32> {
+        self.table.find(low(hash), |at| {
+            let series = self.entries.get(at as usize).and_then(|e| e.cells.series());
+            series.is_some_and(|series| series.is(name, labels))
+        })
+    }
+
+    /// A cell of the series at a place: the thread's own, or else the first.
+    fn grant(&self, number: usize, at: u32, me: u32) -> Option<Grant<K>> {
+        let entry = self.entries.get(at as usize)?;
+        let cells = entry.cells.as_slice();
+        let mine = cells.iter().find(|cell| K::owner(cell) == me);
+        Some(Grant {
+            cell: mine.or(cells.first())?.clone(),
+            id: Some(id_of(number, at as usize)),
+        })
     }
 
     fn put(&mut self, at: u32, entry: Entry<K>) {

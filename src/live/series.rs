@@ -6,9 +6,10 @@ use crate::{
     model::MetricKind,
     util::{
         layout,
-        sync::{Arc, AtomicU32, OnceBox, Weak},
+        sync::{Arc, AtomicU32, OnceBox, Order, Weak, order},
     },
 };
+use std::sync::atomic::Ordering::{Acquire, Release};
 
 /// A kind of metric as the registry sees it. The hot path is in the kinds' cells; this is for the slow path and the
 /// tick.
@@ -53,8 +54,8 @@ pub(crate) struct Series<K: Kind> {
 }
 
 impl<K: Kind> Series<K> {
-    pub(crate) fn is(&self, name: &Name, labels: &[u8]) -> bool {
-        self.name.id == name.id && *self.labels == *labels
+    pub(crate) fn is(&self, name: &str, labels: &[u8]) -> bool {
+        *self.labels == *labels && *self.name.text == *name
     }
 
     /// Bytes of the series itself, its `Arc` included.
@@ -75,6 +76,9 @@ pub(crate) enum Cells<K: Kind> {
     /// Evicted. History still knows the series, and so its id and its total stay.
     Ghost(Arc<Series<K>>),
 }
+
+/// Owner of a cell without a single writer; no thread has this id, and none without an id passes for it.
+pub(crate) const UNOWNED: u32 = u32::MAX;
 
 /// End of a shard's list of free places.
 pub(crate) const END: u32 = u32::MAX;
@@ -114,7 +118,7 @@ pub(crate) struct Pins {
     chunks: [OnceBox<Box<[AtomicU32]>>; 20],
 }
 
-const FIRST: usize = 256;
+const FIRST: usize = if cfg!(loom) { 8 } else { 256 };
 
 impl Pins {
     pub(crate) fn new() -> Self {
@@ -155,6 +159,22 @@ impl Pins {
         self.chunks.get(chunk)?.get()?.get(place)
     }
 }
+
+/// A cache slot gives its pin back.
+///
+/// ORDERING: whoever sees the pin gone finds the slot's `Weak` gone. Partners: [`PINNED_AT_EVICTION`],
+/// [`PINNED_AT_BURIAL`].
+pub(crate) const UNPIN: Order = order("UNPIN", Release);
+
+/// The tick asks who pins a cell that it has just taken apart.
+///
+/// ORDERING: partner of [`UNPIN`]; at zero the last `Weak` has freed the cell.
+pub(crate) const PINNED_AT_EVICTION: Order = order("PINNED_AT_EVICTION", Acquire);
+
+/// The tick asks again, for a cell that was pinned.
+///
+/// ORDERING: as [`PINNED_AT_EVICTION`].
+pub(crate) const PINNED_AT_BURIAL: Order = order("PINNED_AT_BURIAL", Acquire);
 
 /// A weak reference to a cell, as a cache slot keeps it.
 pub(crate) type WeakCell<K> = Weak<<K as Kind>::Cell>;

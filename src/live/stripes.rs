@@ -4,7 +4,7 @@ use crate::util::sync::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// How many lines; a power of two.
-const LINES: usize = 8;
+const LINES: usize = if cfg!(loom) { 2 } else { 8 };
 
 /// Two cache lines, since processors fetch them in pairs.
 #[derive(Debug, Default)]

@@ -4,34 +4,46 @@ use super::{
     Counter, Gauge, Histogram, Live,
     cache::{Cache, Look},
     registry::{Grant, Registry},
-    series::Kind,
+    series::{Kind, UNOWNED},
 };
 use crate::{
     ledger::{Ledger, Part},
     model::MetricKind,
     util::{
         sync::Arc,
-        thread::{introduce, me},
+        thread::{NOBODY, introduce, me},
     },
 };
 use metrics::{Key, Unit};
 use std::{
     cell::{Cell, RefCell},
+    mem::ManuallyDrop,
     sync::atomic::Ordering::Relaxed,
 };
 
 thread_local! {
-    static CACHES: RefCell<Vec<Caches>> = const { RefCell::new(Vec::new()) };
+    /// No destructor, which would cost every access a look at its state; [`LEAVING`] empties it.
+    static STORES: RefCell<ManuallyDrop<Stores>> =
+        const { RefCell::new(ManuallyDrop::new(Stores::new())) };
+    static LEAVING: Leaving = const { Leaving };
     /// No destructor: readable while other thread-locals are torn down.
     static BUSY: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Stores that a thread keeps caches for; a further one takes the place of the oldest.
-const STORES: usize = 4;
+/// What a thread knows of the stores that it has met. Nearly always there is one, and it is found without a pointer.
+struct Stores {
+    first: Option<Caches>,
+    more: Vec<Caches>,
+}
+
+/// Stores beside the first that a thread keeps caches for; a further one takes the place of the oldest.
+const MORE: usize = 3;
 
 /// What a thread knows of one store.
 pub(crate) struct Caches {
     store: u64,
+    /// What the ledger has been charged for this struct.
+    charged: usize,
     counters: Cache<Counter>,
     gauges: Cache<Gauge>,
     histograms: Cache<Histogram>,
@@ -55,11 +67,74 @@ impl Drop for Busy {
     }
 }
 
+/// Drops a thread's caches when it ends.
+struct Leaving;
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        STORES.with(|stores| {
+            if let Ok(mut stores) = stores.try_borrow_mut() {
+                let empty = ManuallyDrop::new(Stores::new());
+                drop(ManuallyDrop::into_inner(std::mem::replace(
+                    &mut *stores,
+                    empty,
+                )));
+            }
+        });
+    }
+}
+
+impl Stores {
+    const fn new() -> Self {
+        Self {
+            first: None,
+            more: Vec::new(),
+        }
+    }
+
+    #[inline(always)]
+    fn find(&mut self, store: u64) -> Option<&mut Caches> {
+        let Self { first, more } = self;
+        match first {
+            Some(first) if first.store == store => Some(first),
+            _ => Self::find_more(more, store),
+        }
+    }
+
+    #[inline(never)]
+    fn find_more(more: &mut [Caches], store: u64) -> Option<&mut Caches> {
+        more.iter_mut().find(|caches| caches.store == store)
+    }
+
+    /// Adds caches for a store, if its ledger has room for them.
+    fn add(&mut self, live: &Live) {
+        if self.first.as_ref().is_some_and(|c| c.ledger.is_closed()) {
+            self.first = None;
+        }
+        self.more.retain(|caches| !caches.ledger.is_closed());
+        if self.first.is_none() {
+            self.first = Some(Caches::new(live, 0));
+            return;
+        }
+        if self.more.len() >= MORE {
+            self.more.remove(0);
+        }
+        let bytes = size_of::<Caches>();
+        if live.ledger.reserve(Part::Caches, bytes).is_ok() {
+            if self.more.len() == self.more.capacity() {
+                self.more.reserve_exact(1);
+            }
+            self.more.push(Caches::new(live, bytes));
+        }
+    }
+}
+
 impl Caches {
-    fn new(live: &Live) -> Self {
+    fn new(live: &Live, charged: usize) -> Self {
         let ledger = &live.ledger;
         Self {
             store: live.id,
+            charged,
             counters: Cache::new(live.counters.pins.clone(), ledger.clone()),
             gauges: Cache::new(live.gauges.pins.clone(), ledger.clone()),
             histograms: Cache::new(live.histograms.pins.clone(), ledger.clone()),
@@ -70,7 +145,7 @@ impl Caches {
 
 impl Drop for Caches {
     fn drop(&mut self) {
-        self.ledger.release(Part::Caches, size_of::<Self>());
+        self.ledger.release(Part::Caches, self.charged);
     }
 }
 
@@ -117,15 +192,30 @@ impl Live {
     /// The cell for a key; a hit in this thread's cache takes no lock and allocates nothing.
     #[inline]
     pub(crate) fn cell<K: Cached>(&self, key: &Key) -> Option<Arc<K::Cell>> {
-        let me = me();
-        let look = CACHES.try_with(|caches| {
-            let mut caches = caches.try_borrow_mut().ok()?;
-            let caches = caches.iter_mut().find(|caches| caches.store == self.id)?;
-            Some(K::cache(caches).look(key, me))
+        let cell = STORES.with(|stores| {
+            let mut stores = stores.try_borrow_mut().ok()?;
+            let first = stores.first.as_mut()?;
+            if first.store != self.id {
+                return None;
+            }
+            K::cache(first).look(key, me())
+        });
+        if cell.is_some() {
+            return cell;
+        }
+        self.further::<K>(key)
+    }
+
+    /// A key with labels, another store than the first, or a miss.
+    #[inline(never)]
+    fn further<K: Cached>(&self, key: &Key) -> Option<Arc<K::Cell>> {
+        let look = STORES.with(|stores| {
+            let mut stores = stores.try_borrow_mut().ok()?;
+            Some(K::cache(stores.find(self.id)?).look_further(key, me()))
         });
         match look {
-            Ok(Some(Look::Hit(cell))) => Some(cell),
-            Ok(Some(Look::Promote)) => self.slow::<K>(key, true),
+            Some(Look::Hit(cell)) => Some(cell),
+            Some(Look::Promote) => self.slow::<K>(key, true),
             _ => self.slow::<K>(key, false),
         }
     }
@@ -137,7 +227,11 @@ impl Live {
             self.reentrant.fetch_add(1, Relaxed);
             return K::registry(self).spare().map(|grant| grant.cell);
         };
-        let grant = K::registry(self).acquire(key, introduce(), own)?;
+        let me = match introduce() {
+            NOBODY => UNOWNED,
+            me => me,
+        };
+        let grant = K::registry(self).acquire(key, me, own)?;
         if grant.id.is_some() {
             self.remember(key, &grant);
         }
@@ -145,40 +239,21 @@ impl Live {
     }
 
     fn remember<K: Cached>(&self, key: &Key, grant: &Grant<K>) {
-        // In a thread's last moments there is no cache any more, and nothing to remember for.
-        let _ = CACHES.try_with(|caches| {
-            let Ok(mut caches) = caches.try_borrow_mut() else {
+        // In a thread's last moments nobody would empty the cache any more.
+        if LEAVING.try_with(|_| ()).is_err() {
+            return;
+        }
+        STORES.with(|stores| {
+            let Ok(mut stores) = stores.try_borrow_mut() else {
                 return;
             };
-            if !caches.iter().any(|caches| caches.store == self.id) && !self.add_caches(&mut caches)
-            {
-                return;
+            if stores.find(self.id).is_none() {
+                stores.add(self);
             }
-            if let Some(caches) = caches.iter_mut().find(|caches| caches.store == self.id) {
+            if let Some(caches) = stores.find(self.id) {
                 K::cache(caches).put(key, grant);
             }
         });
-    }
-
-    /// False: no room.
-    fn add_caches(&self, caches: &mut Vec<Caches>) -> bool {
-        caches.retain(|caches| !caches.ledger.is_closed());
-        if caches.len() >= STORES {
-            caches.remove(0);
-        }
-        // The vector's own buffer is charged to whom it grows for: one element each.
-        if self
-            .ledger
-            .reserve(Part::Caches, size_of::<Caches>())
-            .is_err()
-        {
-            return false;
-        }
-        if caches.len() == caches.capacity() {
-            caches.reserve_exact(1);
-        }
-        caches.push(Caches::new(self));
-        true
     }
 
     /// A description; once known, neither locks nor allocates.

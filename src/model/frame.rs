@@ -22,7 +22,6 @@ impl Span {
     }
 }
 
-
 /// What one gauge did in one tick.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct GaugePoint {
@@ -178,8 +177,14 @@ impl Draft {
     pub(crate) fn frame(&self, span: Span) -> Frame {
         Frame {
             span,
-            counters: (self.counters.0.as_slice().into(), self.counters.1.as_slice().into()),
-            gauges: (self.gauges.0.as_slice().into(), self.gauges.1.as_slice().into()),
+            counters: (
+                self.counters.0.as_slice().into(),
+                self.counters.1.as_slice().into(),
+            ),
+            gauges: (
+                self.gauges.0.as_slice().into(),
+                self.gauges.1.as_slice().into(),
+            ),
             histograms: (
                 self.histograms.0.as_slice().into(),
                 self.histograms.1.as_slice().into(),

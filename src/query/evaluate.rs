@@ -126,7 +126,9 @@ fn slices(query: &Query, timeline: &Timeline) -> Vec<Slice> {
         };
     };
     let first = frames.first().map_or(0, |k| signed(k.frame.span.start_ns));
-    let newest = frames.last().map_or(0, |k| signed(k.frame.span.duration_ns()));
+    let newest = frames
+        .last()
+        .map_or(0, |k| signed(k.frame.span.duration_ns()));
     let step = i128::try_from(step.as_nanos()).unwrap_or(i128::MAX);
     let step = if step == 0 { newest.max(1) } else { step };
     let from = from.max(first);

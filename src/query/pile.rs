@@ -218,7 +218,11 @@ impl Pile {
         let lower = self.schema.range_of(from).0;
         let upper = self.schema.range_of(to).1;
         let (low, high) = (lower.max(self.min), upper.min(self.max));
-        let (low, high) = if low <= high { (low, high) } else { (lower, upper) };
+        let (low, high) = if low <= high {
+            (low, high)
+        } else {
+            (lower, upper)
+        };
         if low > 0.0 {
             low.sqrt() * high.sqrt()
         } else if high < 0.0 {

@@ -17,12 +17,12 @@ pub(crate) const fn vec<T>(capacity: usize) -> usize {
     capacity * size_of::<T>()
 }
 
-/// The capacity that a vector grows to when it is full: half as much again, so that slack stays below a third.
+/// The capacity that a vector grows to when it is full: a quarter more, so that slack stays below a fifth.
 pub(crate) const fn grown(capacity: usize) -> usize {
     if capacity < 8 {
         8
     } else {
-        capacity + capacity / 2
+        capacity + capacity / 4
     }
 }
 

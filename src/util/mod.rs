@@ -1,5 +1,6 @@
 //! Small tools without any idea of metrics.
 
+pub(crate) mod hash;
 pub(crate) mod layout;
 pub(crate) mod order;
 pub(crate) mod sync;

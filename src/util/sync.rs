@@ -7,10 +7,19 @@
 mod imp {
     pub(crate) use once_cell::race::OnceBox;
     pub(crate) use parking_lot::{Mutex, MutexGuard};
-    pub(crate) use std::sync::{
-        Arc, Weak,
-        atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize},
+    pub(crate) use std::{
+        hash::RandomState,
+        sync::{
+            Arc, Weak,
+            atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        },
     };
+
+    pub(crate) type Order = Ordering;
+
+    pub(crate) const fn order(_: &str, order: Ordering) -> Ordering {
+        order
+    }
 }
 
 #[cfg(loom)]

@@ -7,7 +7,7 @@ use std::{
     thread::{Builder, JoinHandle},
 };
 
-/// Owner id of nobody: a thread that has not asked yet, or one of those after the four-billionth.
+/// Id of nobody: a thread that has not asked yet, or one of those after the four-billionth. No cell has such an owner.
 pub(crate) const NOBODY: u32 = 0;
 
 static NEXT: AtomicU32 = AtomicU32::new(1);
@@ -23,8 +23,8 @@ pub(crate) fn me() -> u32 {
     ME.get()
 }
 
-/// Gives this thread an id if it has none. Ids are never reused: when they run out, threads stay nobody and record
-/// through the shared words, which is right and a little slower.
+/// Gives this thread an id if it has none, never [`u32::MAX`]. Ids are never reused: when they run out, threads stay
+/// nobody and record through the shared words, which is right and a little slower.
 pub(crate) fn introduce() -> u32 {
     let mine = ME.get();
     if mine != NOBODY {
@@ -32,8 +32,8 @@ pub(crate) fn introduce() -> u32 {
     }
     let id = NEXT
         .fetch_update(Relaxed, Relaxed, |next| match next {
-            NOBODY => None,
-            next => Some(next.wrapping_add(1)),
+            u32::MAX => None,
+            next => Some(next + 1),
         })
         .unwrap_or(NOBODY);
     ME.set(id);

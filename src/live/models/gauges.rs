@@ -1,0 +1,128 @@
+//! Gauges: the last value, and the extremes since the last tick.
+
+use super::{LIMITS, SERIES, Ticker, cache, check, hand_out, key, store};
+use crate::model::frame::GaugePoint;
+use loom::thread;
+
+/// A point shows `value` if it lies between its extremes.
+fn shows(point: &GaugePoint, value: f64) -> bool {
+    point.min <= value && value <= point.max
+}
+
+/// A spike, and back, while the tick takes extremes.
+fn spike_against_sweeps() {
+    let live = store(LIMITS);
+    let cell = live.gauges.acquire(&key(), 1, false).unwrap().cell;
+    cell.set_to(5.0);
+    let thread = thread::spawn(move || {
+        cell.set_to(9.0);
+        cell.set_to(-9.0);
+        cell.set_to(1.0);
+    });
+    let mut ticker = Ticker::new(&live);
+    ticker.sweep();
+    ticker.sweep();
+    thread.join().unwrap();
+    ticker.sweep();
+    for value in [5.0, 9.0, -9.0] {
+        let shown = ticker.gauge.iter().any(|point| shows(point, value));
+        assert!(shown, "{value} is lost");
+    }
+    assert_eq!(ticker.gauge.last().map(|point| point.last), Some(1.0));
+    assert_eq!(live.gauges.with(SERIES, |entry| entry.now()), Some(1.0));
+}
+
+#[test]
+fn a_spike_between_ticks_is_seen() {
+    check(spike_against_sweeps);
+}
+
+/// Two threads set and add.
+fn two_threads_on_a_level() {
+    let live = store(LIMITS);
+    let cell = live.gauges.acquire(&key(), 1, false).unwrap().cell;
+    let threads = [1.0, 10.0].map(|by| {
+        let cell = cell.clone();
+        thread::spawn(move || cell.add(by))
+    });
+    let mut ticker = Ticker::new(&live);
+    ticker.sweep();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    ticker.sweep();
+    assert_eq!(live.gauges.with(SERIES, |entry| entry.now()), Some(11.0));
+    assert_eq!(ticker.gauge.last().map(|point| point.last), Some(11.0));
+}
+
+#[test]
+fn additions_are_not_lost() {
+    check(two_threads_on_a_level);
+}
+
+/// A macro sets the gauge while the tick evicts it: what was set is shown before the series is gone.
+fn setting_against_eviction() {
+    let live = store(LIMITS);
+    let mut first = cache(&live.gauges);
+    hand_out(&live.gauges, &mut first, &key(), 1).set_to(5.0);
+    let other = live.clone();
+    let thread = thread::spawn(move || {
+        hand_out(&other.gauges, &mut first, &key(), 1).set_to(9.0);
+    });
+    let mut ticker = Ticker::evicting(&live);
+    for _ in 0..3 {
+        ticker.sweep();
+    }
+    thread.join().unwrap();
+    for _ in 0..3 {
+        ticker.sweep();
+    }
+    for value in [5.0, 9.0] {
+        let shown = ticker.gauge.iter().any(|point| shows(point, value));
+        assert!(shown, "{value} is lost");
+    }
+    let last = ticker.gauge.last().unwrap();
+    assert!(last.last.is_nan(), "not evicted");
+    assert_eq!(last.prev, 9.0);
+}
+
+#[test]
+fn a_value_is_seen_before_its_series_is_evicted() {
+    check(setting_against_eviction);
+}
+
+/// A gauge comes back with the value that it is set to, and history learns it again.
+fn eviction_against_revival() {
+    let live = store(LIMITS);
+    live.gauges
+        .acquire(&key(), 1, false)
+        .unwrap()
+        .cell
+        .set_to(5.0);
+    let mut ticker = Ticker::evicting(&live);
+    for _ in 0..2 {
+        ticker.sweep();
+    }
+    let other = live.clone();
+    let thread = thread::spawn(move || {
+        let cell = other.gauges.acquire(&key(), 1, false).unwrap().cell;
+        cell.set_to(5.0);
+        cell
+    });
+    for _ in 0..2 {
+        ticker.sweep();
+    }
+    let cell = thread.join().unwrap();
+    ticker.sweep();
+    assert_eq!(
+        ticker.gauge.last().map(|point| point.last),
+        Some(5.0),
+        "lost"
+    );
+    drop(cell);
+}
+
+#[test]
+fn a_revived_gauge_is_seen() {
+    check(eviction_against_revival);
+}
