@@ -194,10 +194,11 @@ fn sweep_kind<K: Visit>(
         // The cells are all over the heap. Asking for a batch of them at once, in a loop that does nothing else, has
         // their cache lines come together instead of one after the other.
         let batch = shard.entries.get(range.clone()).unwrap_or_default();
-        let warm = batch
-            .iter()
-            .filter_map(|entry| entry.cells.as_slice().first());
-        std::hint::black_box(warm.fold(0, |sum, cell| K::owner(cell) ^ sum));
+        let warm = batch.iter().map(|entry| match &entry.cells {
+            Cells::One(cell) => K::warm(cell),
+            _ => 0,
+        });
+        std::hint::black_box(warm.fold(0, std::ops::BitXor::bitxor));
         for at in range {
             let id = id_of(number, at);
             registry.sweep_one(shard, id, at, sweep, collector, swept);
@@ -208,6 +209,9 @@ fn sweep_kind<K: Visit>(
 
 /// How a sweep visits one series of a kind.
 pub(crate) trait Visit: Kind {
+    /// Reads what [`Visit::read`] will read first.
+    fn warm(cell: &Self::Cell) -> u64;
+
     /// Reads what changed into the draft. `None`: no room; what was not read stays for the next tick.
     fn read(entry: &mut Entry<Self>, id: SeriesId, again: bool, to: &mut Collector)
     -> Option<bool>;
@@ -271,6 +275,7 @@ impl<K: Visit> Registry<K> {
         let Some(entry) = shard.entries.get_mut(at) else {
             return;
         };
+        let is_evictable = sweep.evict_after.is_some_and(|after| age > after);
         match &entry.cells {
             Cells::Ghost(series) => {
                 if age > sweep.forget_after {
@@ -279,9 +284,9 @@ impl<K: Visit> Registry<K> {
                     swept.forgotten += 1;
                 }
             }
-            Cells::Many(_) => self.take_apart(entry, id, false, sweep, to, swept),
+            Cells::Many(_) => self.take_apart(entry, id, is_evictable, sweep, to, swept),
             Cells::One(_) => {
-                if sweep.evict_after.is_some_and(|after| age > after) {
+                if is_evictable {
                     self.take_apart(entry, id, true, sweep, to, swept);
                 }
             }
@@ -328,7 +333,7 @@ impl<K: Visit> Registry<K> {
                 while at > 0 && cells.len() > 1 {
                     at -= 1;
                     let is_gone = |cell: &Arc<K::Cell>| {
-                        Arc::strong_count(cell) == 1 && Arc::weak_count(cell) == 0
+                        Arc::strong_count(cell) == 1 && (all || Arc::weak_count(cell) == 0)
                     };
                     if cells.get(at).is_some_and(is_gone) {
                         if let Err(cell) = take(cells.swap_remove(at), &mut left) {
@@ -368,6 +373,11 @@ impl<K: Visit> Registry<K> {
 }
 
 impl Visit for Counter {
+    #[inline(always)]
+    fn warm(cell: &CounterCell) -> u64 {
+        cell.peek()
+    }
+
     #[inline]
     fn read(entry: &mut Entry<Self>, id: SeriesId, _: bool, to: &mut Collector) -> Option<bool> {
         let cells = entry.cells.as_slice();
@@ -439,6 +449,11 @@ fn hang_stripes(cells: &[Arc<CounterCell>], ledger: &Ledger) {
 }
 
 impl Visit for Gauge {
+    #[inline(always)]
+    fn warm(cell: &Self::Cell) -> u64 {
+        u64::from(Self::series(cell).shared.is_touched())
+    }
+
     #[inline]
     fn read(entry: &mut Entry<Self>, id: SeriesId, _: bool, to: &mut Collector) -> Option<bool> {
         let Some(series) = entry.cells.series() else {
@@ -504,6 +519,11 @@ fn push_gauge(to: &mut Collector, id: SeriesId, now: GaugeReading, memory: &mut 
 }
 
 impl Visit for Histogram {
+    #[inline(always)]
+    fn warm(cell: &HistogramCell) -> u64 {
+        u64::from(cell.is_touched())
+    }
+
     /// `again`: something changed in the tick before. A record may have been under way then whose news came too early;
     /// it is not missed for a second time.
     fn read(

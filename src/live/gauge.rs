@@ -119,6 +119,11 @@ impl Level {
         }
     }
 
+    /// Whether it was set since the last tick.
+    pub(crate) fn is_touched(&self) -> bool {
+        self.highest.load(Relaxed) != i64::MIN
+    }
+
     /// Reads value and extremes, and starts the extremes anew. Extremes first: a value that is set in between is in
     /// `last` now, and in the next tick's extremes.
     pub(crate) fn take(&self) -> GaugeReading {

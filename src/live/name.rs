@@ -34,14 +34,17 @@ pub(crate) struct Name {
 /// Series of a name, in no order.
 #[derive(Debug, Default)]
 pub(crate) struct Members {
-    /// [`HOLE`] where a series was forgotten.
-    ids: Vec<SeriesId>,
+    /// Chunks of [`CHUNK`] ids; only the last may have room, and only the first is ever moved, so that no registration
+    /// waits for a long list to be copied. [`HOLE`] where a series was forgotten.
+    chunks: Vec<Vec<SeriesId>>,
     holes: usize,
     /// Where the search for the next hole starts.
     cursor: usize,
     /// How many members are live, that is, have cells; the overflow series does not count.
     pub(crate) live: usize,
 }
+
+const CHUNK: usize = 1024;
 
 /// Not the id of any series: the registry never fills the last place of the last shard.
 const HOLE: SeriesId = SeriesId::MAX;
@@ -101,57 +104,106 @@ impl Name {
 }
 
 impl Members {
+    fn last(&self) -> (usize, usize) {
+        self.chunks
+            .last()
+            .map_or((0, 0), |last| (last.len(), last.capacity()))
+    }
+
+    /// Capacities that one more member needs: of the last chunk or a new one, and of the list of chunks. `None`: there
+    /// is room.
+    fn wanted(&self) -> Option<(usize, Option<usize>)> {
+        let (len, capacity) = self.last();
+        if self.holes > 0 || len < capacity {
+            return None;
+        }
+        if self.chunks.len() == 1 && capacity < CHUNK {
+            return Some((layout::grown(capacity).min(CHUNK), None));
+        }
+        let first = if self.chunks.is_empty() { 4 } else { CHUNK };
+        let full = self.chunks.len() == self.chunks.capacity();
+        Some((first, full.then(|| layout::grown(self.chunks.len()))))
+    }
+
     /// Bytes that one more member needs, to be reserved before [`Members::add`]; 0 when there is room.
     pub(crate) fn growth(&self) -> usize {
-        if self.holes > 0 || self.ids.len() < self.ids.capacity() {
-            return 0;
-        }
-        layout::vec::<SeriesId>(layout::grown(self.ids.capacity()))
+        self.wanted().map_or(0, |(chunk, list)| {
+            layout::vec::<SeriesId>(chunk) + list.map_or(0, layout::vec::<Vec<SeriesId>>)
+        })
     }
 
     /// Adds a member and gives its place.
     pub(crate) fn add(&mut self, id: SeriesId, ledger: &Ledger) -> u32 {
-        let full = self.ids.len() == self.ids.capacity();
-        if let Some(hole) = self.hole().filter(|_| full) {
+        match self.wanted() {
+            None => {}
+            Some((capacity, None)) if self.chunks.len() == 1 && self.last().1 < CHUNK => {
+                if let Some(chunk) = self.chunks.first_mut() {
+                    let before = layout::vec::<SeriesId>(chunk.capacity());
+                    layout::regrow(chunk, capacity);
+                    ledger.release(Part::Index, before);
+                }
+            }
+            Some((capacity, list)) => {
+                if let Some(list) = list {
+                    let before = layout::vec::<Vec<SeriesId>>(self.chunks.capacity());
+                    layout::regrow(&mut self.chunks, list);
+                    ledger.release(Part::Index, before);
+                }
+                self.chunks.push(Vec::with_capacity(capacity));
+            }
+        }
+        let (len, capacity) = self.last();
+        let place = if len < capacity {
+            let chunks = self.chunks.len() - 1;
+            if let Some(last) = self.chunks.last_mut() {
+                last.push(id);
+            }
+            chunks * CHUNK + len
+        } else {
+            let hole = self.hole().unwrap_or_default();
             self.holes -= 1;
             self.cursor = hole + 1;
-            self.ids[hole] = id;
-            return u32::try_from(hole).unwrap_or(u32::MAX);
-        }
-        if full {
-            let before = layout::vec::<SeriesId>(self.ids.capacity());
-            let capacity = layout::grown(self.ids.capacity());
-            layout::regrow(&mut self.ids, capacity);
-            ledger.release(Part::Index, before);
-        }
-        self.ids.push(id);
-        u32::try_from(self.ids.len() - 1).unwrap_or(u32::MAX)
+            if let Some(place) = self.at(hole) {
+                *place = id;
+            }
+            hole
+        };
+        u32::try_from(place).unwrap_or(u32::MAX)
     }
 
+    fn at(&mut self, place: usize) -> Option<&mut SeriesId> {
+        self.chunks.get_mut(place / CHUNK)?.get_mut(place % CHUNK)
+    }
+
+    /// The place of a hole, at or after the cursor if there is one.
     fn hole(&self) -> Option<usize> {
-        if self.holes == 0 {
-            return None;
-        }
-        let from = self.cursor.min(self.ids.len());
-        let find = |ids: &[SeriesId]| ids.iter().position(|id| *id == HOLE);
-        let after = find(self.ids.get(from..)?).map(|at| at + from);
-        after.or_else(|| find(self.ids.get(..from)?))
+        let from = (self.cursor / CHUNK) % self.chunks.len().max(1);
+        let chunks = (from..self.chunks.len()).chain(0..from);
+        let find = |chunk: usize| {
+            let at = self.chunks.get(chunk)?.iter().position(|id| *id == HOLE)?;
+            Some(chunk * CHUNK + at)
+        };
+        chunks.into_iter().find_map(find)
     }
 
     /// Takes the member at `place` out.
     pub(crate) fn remove(&mut self, place: u32) {
-        if let Some(id) = self.ids.get_mut(place as usize) {
+        if let Some(id) = self.at(place as usize) {
             *id = HOLE;
             self.holes += 1;
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.ids.len() - self.holes
+        self.chunks.iter().map(Vec::len).sum::<usize>() - self.holes
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = SeriesId> {
-        self.ids.iter().copied().filter(|id| *id != HOLE)
+        self.chunks
+            .iter()
+            .flatten()
+            .copied()
+            .filter(|id| *id != HOLE)
     }
 }
 
@@ -160,23 +212,47 @@ mod tests {
     use super::*;
     use crate::ledger::SMALLEST;
 
+    fn add(members: &mut Members, id: SeriesId, ledger: &Ledger) -> u32 {
+        ledger.reserve(Part::Index, members.growth()).unwrap();
+        members.add(id, ledger)
+    }
+
     #[test]
     fn holes_are_filled_before_the_list_grows() {
         let ledger = Ledger::new(SMALLEST);
         let mut members = Members::default();
         for id in 0..8 {
-            ledger.reserve(Part::Index, members.growth()).unwrap();
-            assert_eq!(members.add(id, &ledger), id);
+            assert_eq!(add(&mut members, id, &ledger), id);
         }
         assert!(members.growth() > 0);
         members.remove(3);
         members.remove(5);
         assert_eq!((members.growth(), members.len()), (0, 6));
-        assert_eq!(members.add(100, &ledger), 3);
-        assert_eq!(members.add(101, &ledger), 5);
+        assert_eq!(add(&mut members, 100, &ledger), 3);
+        assert_eq!(add(&mut members, 101, &ledger), 5);
         assert!(members.growth() > 0);
         let ids: Vec<SeriesId> = members.iter().collect();
         assert_eq!(ids, [0, 1, 2, 100, 4, 101, 6, 7]);
-        assert_eq!(ledger.part(Part::Index), 8 * size_of::<SeriesId>());
+    }
+
+    #[test]
+    fn what_is_charged_is_what_the_lists_hold() {
+        let ledger = Ledger::new(1 << 20);
+        let mut members = Members::default();
+        for id in 0..10_000 {
+            assert_eq!(add(&mut members, id, &ledger), id);
+            let ids: usize = members.chunks.iter().map(Vec::capacity).sum();
+            let lists = members.chunks.capacity();
+            let bytes = layout::vec::<SeriesId>(ids) + layout::vec::<Vec<SeriesId>>(lists);
+            assert_eq!(ledger.part(Part::Index), bytes);
+        }
+        for place in (0..10_000).step_by(3) {
+            members.remove(place);
+        }
+        let charged = ledger.part(Part::Index);
+        for id in 0..3_334 {
+            add(&mut members, id, &ledger);
+        }
+        assert_eq!((ledger.part(Part::Index), members.len()), (charged, 10_000));
     }
 }

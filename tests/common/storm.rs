@@ -3,7 +3,7 @@
 use super::heap::{self, Account};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use metrics_recall::{
-    Clock, Health, ManualClock, MemoryProfile, Recall, RecallBuilder, RecallRecorder, Tick, secs,
+    Clock, ManualClock, MemoryProfile, Recall, RecallBuilder, RecallRecorder, Tick, secs,
 };
 
 /// A store, a manual clock, and the account of everything that the store allocates.
@@ -131,9 +131,22 @@ impl Store {
         );
     }
 
-    /// What the store says of itself; its own memory is not in question.
-    pub fn health(&self) -> Health {
-        self.recall.health()
+    /// Series that the metrics of a name have, of all kinds.
+    pub fn series(&self, name: &str) -> usize {
+        let metrics = self.recall.metrics().into_iter();
+        metrics.filter(|m| m.name == name).map(|m| m.series).sum()
+    }
+
+    /// Recordings that the metrics of a name sent to overflow series, of all kinds.
+    pub fn overflowed(&self, name: &str) -> u64 {
+        let metrics = self.recall.metrics().into_iter();
+        metrics.filter(|m| m.name == name).map(|m| m.overflowed).sum()
+    }
+
+    /// Values that a histogram received in the newest tick.
+    pub fn last_tick_of(&self, name: &str) -> u64 {
+        let histogram = self.recall.histograms(name).over(secs(1));
+        histogram.count().expect("an answer")
     }
 }
 

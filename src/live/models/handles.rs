@@ -255,6 +255,44 @@ fn a_forgotten_series_comes_back_as_another() {
     check(forgetting_against_revival);
 }
 
+/// Two threads with a cell each sleep; their caches know the cells, and nobody holds one.
+fn sleeping_threads() {
+    let live = store(super::LIMITS);
+    let mut first = cache(&live.counters);
+    let mut second = cache(&live.counters);
+    for _ in 0..3 {
+        hand_out(&live.counters, &mut first, &key(), 1).add(1, 1);
+        hand_out(&live.counters, &mut second, &key(), 2).add(1, 2);
+    }
+    let many = live
+        .counters
+        .with(super::SERIES, |entry| matches!(entry.cells, Cells::Many(_)));
+    assert_eq!(many, Some(true));
+    let other = live.clone();
+    let thread = thread::spawn(move || {
+        hand_out(&other.counters, &mut second, &key(), 2).add(10, 2);
+        second
+    });
+    let mut ticker = Ticker::evicting(&live);
+    settle(&mut ticker);
+    let second = thread.join().unwrap();
+    settle(&mut ticker);
+    settle(&mut ticker);
+    assert_eq!(ticker.counted, 16, "lost");
+    let gone = live.counters.with(super::SERIES, |entry| {
+        matches!(entry.cells, Cells::Ghost(_))
+    });
+    assert_eq!(gone, Some(true), "not evicted");
+    drop((first, second));
+    settle(&mut ticker);
+    assert_eq!(live.ledger.part(Part::Caches), 0, "ledger is off");
+}
+
+#[test]
+fn sleeping_threads_keep_no_series() {
+    check(sleeping_threads);
+}
+
 /// The tick hangs stripes on a cell that two threads share.
 fn stripes_against_records() {
     let live = store(super::LIMITS);
