@@ -66,3 +66,8 @@ pub use metrics;
 pub use model::{Labels, MetricKind, Timestamp};
 pub use query::{Point, Selection};
 pub use recorder::RecallRecorder;
+
+/// The README's code compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -11,8 +11,9 @@ use crate::{
 };
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Buckets of a page.
-pub(crate) const PAGE: usize = 16;
+/// Buckets of a page. Small under loom, which pays for every word that a sweep looks at.
+const PAGE: usize = CODES as usize;
+const CODES: u32 = if cfg!(loom) { 2 } else { 16 };
 
 /// Pages of a directory.
 const GROUP: usize = if cfg!(loom) { 2 } else { 32 };
@@ -70,13 +71,13 @@ pub(crate) enum Place<'a> {
 #[inline(always)]
 fn split(magnitude: u32) -> (u32, usize) {
     let at = magnitude.wrapping_add(SHIFT);
-    (at / 16, (at % 16) as usize)
+    (at / CODES, (at % CODES) as usize)
 }
 
 /// Magnitudes of codes in a page, from and to.
 fn span_of(page: u32) -> (Code, Code) {
-    let from = (page * 16).saturating_sub(SHIFT).max(1);
-    let to = page * 16 + 15 - SHIFT;
+    let from = (page * CODES).saturating_sub(SHIFT).max(1);
+    let to = page * CODES + CODES - 1 - SHIFT;
     (from.cast_signed(), to.cast_signed())
 }
 
@@ -397,6 +398,6 @@ fn take(word: &AtomicU64) -> Option<u64> {
 /// Code of the bucket at `at` in page `number`.
 fn code_of(negative: bool, number: u32, at: usize) -> Code {
     let at = u32::try_from(at).unwrap_or(0);
-    let magnitude = (number * 16 + at).saturating_sub(SHIFT).cast_signed();
+    let magnitude = (number * CODES + at).saturating_sub(SHIFT).cast_signed();
     if negative { -magnitude } else { magnitude }
 }

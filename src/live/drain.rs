@@ -21,7 +21,7 @@ use crate::{
         frame::{Draft, GaugePoint, HistogramPoint, SeriesId},
         schema::Code,
     },
-    util::{layout, order::value_of, sync::Arc},
+    util::{layout, sync::Arc},
 };
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -555,7 +555,7 @@ impl Visit for Histogram {
         series.shared.buckets().drain(to);
         to.settle();
         let count = to.count();
-        if count == 0 && gathered.lowest > gathered.highest {
+        if count == 0 && gathered.is_nothing() {
             return Some(false);
         }
         let memory = &mut entry.memory;
@@ -563,12 +563,13 @@ impl Visit for Histogram {
         (memory.sum, memory.rest) = two_sum(memory.sum, memory.rest, gathered.sum);
         to.encode(count);
         let end = u32::try_from(to.draft.bytes.len()).unwrap_or(u32::MAX);
+        let (min, max) = gathered.extremes();
         to.draft.histograms.0.push(id);
         to.draft.histograms.1.push(HistogramPoint {
             count,
             sum: gathered.sum,
-            min: value_of(gathered.lowest),
-            max: value_of(gathered.highest),
+            min,
+            max,
             end,
         });
         Some(true)

@@ -16,7 +16,7 @@ use crate::{
         schema::{Code, Schema},
     },
     util::{
-        order::key_of,
+        order::{key_of, value_of},
         sync::{Arc, AtomicI64, AtomicU64, Order, order},
     },
 };
@@ -133,9 +133,9 @@ pub(crate) struct HistogramMemory {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gathered {
     pub(crate) sum: f64,
-    /// Keys of the extremes; `lowest > highest`: none.
-    pub(crate) lowest: i64,
-    pub(crate) highest: i64,
+    /// Keys of the extremes; [`i64::MAX`] and [`i64::MIN`]: none. There may be one without the other.
+    lowest: i64,
+    highest: i64,
 }
 
 impl Default for Gathered {
@@ -153,6 +153,24 @@ impl Gathered {
         self.sum += other.sum;
         self.lowest = self.lowest.min(other.lowest);
         self.highest = self.highest.max(other.highest);
+    }
+
+    /// A record that overlaps a tick may leave only a part of itself to the next one.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.sum == 0.0 && self.keys().count() == 0
+    }
+
+    /// The least and the greatest value that is known; without any, the first is above the second.
+    pub(crate) fn extremes(&self) -> (f64, f64) {
+        let none = (f64::INFINITY, f64::NEG_INFINITY);
+        let values = self.keys().map(value_of);
+        values.fold(none, |(min, max), value| (min.min(value), max.max(value)))
+    }
+
+    fn keys(&self) -> impl Iterator<Item = i64> {
+        let lowest = Some(self.lowest).filter(|key| *key != i64::MAX);
+        let highest = Some(self.highest).filter(|key| *key != i64::MIN);
+        lowest.into_iter().chain(highest)
     }
 }
 
@@ -259,9 +277,8 @@ impl Shared {
         if rest.sum != 0.0 {
             self.add_sum(rest.sum);
         }
-        if rest.lowest <= rest.highest {
-            self.extremes.stretch(rest.lowest);
-            self.extremes.stretch(rest.highest);
+        for key in rest.keys() {
+            self.extremes.stretch(key);
         }
     }
 

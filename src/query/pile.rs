@@ -223,12 +223,14 @@ impl Pile {
         } else {
             (lower, upper)
         };
-        if low > 0.0 {
+        let middle = if low > 0.0 {
             low.sqrt() * high.sqrt()
         } else if high < 0.0 {
             -((-low).sqrt() * (-high).sqrt())
         } else {
             f64::midpoint(low, high)
-        }
+        };
+        // Roots round: a single value would come back as its neighbour.
+        middle.clamp(low, high)
     }
 }

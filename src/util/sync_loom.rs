@@ -145,9 +145,10 @@ macro_rules! words {
                 self.load(order)
             }
 
+            /// Loom's own `store` may come between the two halves of another thread's swap, which no machine allows.
             #[track_caller]
             fn put(&self, value: $value, order: Ordering) {
-                self.store(value, order);
+                self.swap(value, order);
             }
 
             #[track_caller]

@@ -110,7 +110,7 @@ impl Store {
 
     /// Everything that holds when no other thread is at work.
     pub fn check(&self) {
-        self.account.compare(&self.recall);
+        self.account.compare_at_rest(&self.recall, 0);
         self.account.verdict();
         let memory = self.recall.memory();
         let parts: usize = memory.parts.iter().map(|part| part.1).sum();
@@ -146,7 +146,7 @@ impl Store {
     /// Values that a histogram received in the newest tick.
     pub fn last_tick_of(&self, name: &str) -> u64 {
         let histogram = self.recall.histograms(name).over(secs(1));
-        histogram.count().expect("an answer")
+        histogram.count().unwrap_or_else(|| panic!("no answer: {} {:?}", self.recall.health(), self.recall.memory()))
     }
 }
 

@@ -1,0 +1,163 @@
+//! A global allocator that emits metrics from inside every allocation, also from those that the recorder itself makes.
+//!
+//! It must not deadlock, and it must not lose an increment: what cannot reach its series is in `recall_overflow`.
+#![expect(unsafe_code, reason = "a global allocator is an unsafe trait")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use metrics::{counter, gauge, histogram};
+use metrics_recall::{Clock, ManualClock, MemoryProfile, Recall, RecallRecorder, secs};
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    sync::mpsc,
+    time::Duration,
+};
+
+/// Emits on every allocation and every release.
+struct Emitting;
+
+#[global_allocator]
+static ALLOCATOR: Emitting = Emitting;
+
+thread_local! {
+    /// Threads emit only while a test on them says so.
+    static EMITS: Cell<bool> = const { Cell::new(false) };
+    /// What an emission allocates emits nothing.
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+    /// How often this thread incremented `memory_events_total`.
+    static EMITTED: Cell<u64> = const { Cell::new(0) };
+}
+
+fn emit(size: usize) {
+    if !EMITS.get() || INSIDE.replace(true) {
+        return;
+    }
+    EMITTED.set(EMITTED.get() + 1);
+    counter!("memory_events_total").increment(1);
+    gauge!("memory_event_bytes").set(f64::from(u32::try_from(size).unwrap_or(u32::MAX)));
+    histogram!("memory_event_sizes", "k" => "v").record(1.0);
+    INSIDE.set(false);
+}
+
+// SAFETY: every call goes to `System` as it came; emitting a metric does not touch the memory in question.
+unsafe impl GlobalAlloc for Emitting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        emit(layout.size());
+        // SAFETY: the caller keeps the promises of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the promises of `dealloc`.
+        unsafe { System.dealloc(at, layout) };
+        emit(layout.size());
+    }
+}
+
+/// Runs `f` on a thread of its own, with this recorder and an emitting allocator; gives how often that emitted. Fails
+/// when it takes a minute: it hangs.
+fn emitting(what: &str, recorder: &RecallRecorder, f: impl FnOnce() + Send) -> u64 {
+    std::thread::scope(|scope| {
+        let (done, wait) = mpsc::channel();
+        scope.spawn(move || {
+            recorder.scope(|| {
+                EMITS.set(true);
+                f();
+                EMITS.set(false);
+            });
+            done.send(EMITTED.get()).unwrap();
+        });
+        wait.recv_timeout(secs(60)).unwrap_or_else(|_| {
+            // Joining it would hang as well.
+            eprintln!("{what}: the thread hangs or has panicked");
+            std::process::abort();
+        })
+    })
+}
+
+fn store(profile: MemoryProfile) -> (RecallRecorder, Recall, ManualClock) {
+    let (clock, hands) = Clock::manual();
+    let builder = Recall::builder().profile(profile).max_series_per_metric(100);
+    let (recorder, recall) = builder.idle_timeout(secs(1)).clock(clock).build().unwrap();
+    (recorder, recall, hands)
+}
+
+/// Everything that a program does with a store, on known series and on new ones.
+fn busy(recall: &Recall, hands: &ManualClock, round: u32) {
+    for i in 0..200_u32 {
+        let id = (i + round * 50).to_string();
+        counter!("orders_total", "id" => id.clone()).increment(1);
+        gauge!("depth", "id" => id.clone()).set(1.0);
+        histogram!("seconds", "id" => id).record(f64::from(i).exp());
+        counter!(format!("name_{i}_{round}")).increment(1);
+    }
+    metrics::describe_counter!("orders_total", format!("round {round}"));
+    hands.advance(secs(1));
+    recall.tick();
+    recall.tick();
+    assert!(!recall.metrics().is_empty());
+    assert!(!recall.summary().to_string().is_empty());
+    let _ = recall.health().to_string();
+    let window = Duration::MAX;
+    assert!(!recall.counters("orders_total").by("id").over(window).rate().is_empty());
+    let p99 = recall.histograms("seconds").over(window).quantile(0.99);
+    assert!(p99.is_some(), "{} {:?} {:?}", recall.health(), recall.memory(), recall.histograms("seconds").over(window).count());
+    let depth = recall.gauges("depth").by(["id"]).over(window).every(secs(1)).max();
+    assert!(!depth.is_empty());
+}
+
+/// Increments that arrived, on their own series or in overflow.
+fn arrived(recall: &Recall) -> u64 {
+    let total = |name: &str| recall.counters(name).total().unwrap_or(0);
+    let others: u64 = (0..3)
+        .flat_map(|round| (0..200).map(move |i| format!("name_{i}_{round}")))
+        .map(|name| total(&name))
+        .sum();
+    total("memory_events_total") + total("recall_overflow") + total("orders_total") + others
+}
+
+#[test]
+fn macros_in_an_allocator_neither_hang_nor_lose_anything() {
+    for profile in [MemoryProfile::Production, MemoryProfile::Edge] {
+        let (recorder, recall, hands) = store(profile);
+        let mut expected = 0;
+        for round in 0..3 {
+            expected += emitting("busy", &recorder, || busy(&recall, &hands, round)) + 400;
+        }
+        assert_eq!(arrived(&recall), expected, "{profile}");
+        assert!(recall.memory().peak <= recall.memory().budget);
+    }
+}
+
+#[test]
+fn the_first_thing_a_thread_does_may_be_any_question() {
+    let (recorder, recall, hands) = store(MemoryProfile::Production);
+    emitting("filling", &recorder, || busy(&recall, &hands, 0));
+    let (recall, hands) = (&recall, &hands);
+    emitting("metrics", &recorder, || assert!(!recall.metrics().is_empty()));
+    emitting("health", &recorder, || assert!(!recall.health().to_string().is_empty()));
+    emitting("summary", &recorder, || assert!(!recall.summary().to_string().is_empty()));
+    emitting("memory", &recorder, || assert!(!recall.memory().to_string().is_empty()));
+    emitting("total", &recorder, || assert!(recall.counters("orders_total").total().is_some()));
+    emitting("tick", &recorder, || {
+        hands.advance(secs(1));
+        recall.tick();
+    });
+    let describe = || metrics::describe_counter!("orders_total", String::from("how many"));
+    emitting("describe", &recorder, describe);
+    emitting("shutdown", &recorder, || recall.shutdown());
+    assert!(recall.health().to_string().contains("from inside the recorder"));
+}
+
+#[test]
+fn a_store_may_be_built_and_dropped_by_a_thread_whose_allocator_emits() {
+    let (recorder, recall, _hands) = store(MemoryProfile::Production);
+    emitting("building", &recorder, || {
+        for _ in 0..5 {
+            let (inner, other, hands) = store(MemoryProfile::Edge);
+            inner.scope(|| busy(&other, &hands, 0));
+            assert!(other.counters("orders_total").total() >= Some(200));
+        }
+    });
+    assert!(arrived(&recall) > 0);
+}
