@@ -46,6 +46,9 @@ mod codec;
 mod config;
 mod engine;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handle;
 mod history;
 mod ledger;

@@ -7,7 +7,9 @@ mod common;
 
 use common::Store;
 use counting::Counting;
-use metrics::{Key, Label, Level, Metadata, NoopRecorder, Recorder, Unit, counter, gauge, histogram};
+use metrics::{
+    Key, Label, Level, Metadata, NoopRecorder, Recorder, Unit, counter, gauge, histogram,
+};
 use metrics_recall::{MemoryProfile, Recall, secs};
 
 #[global_allocator]
@@ -28,7 +30,9 @@ fn assert_nothing_added(store: &Store, what: &str, f: impl Fn()) {
 }
 
 fn many_labels(n: usize) -> Vec<Label> {
-    (0..n).map(|i| Label::new(format!("label{i:02}"), format!("value {i}"))).collect()
+    (0..n)
+        .map(|i| Label::new(format!("label{i:02}"), format!("value {i}")))
+        .collect()
 }
 
 #[test]
@@ -79,7 +83,10 @@ fn any_number_of_labels_in_any_order_allocates_only_what_the_macros_do() {
         let register = || {
             for key in &keys {
                 store.recorder.register_counter(key, &METADATA).increment(1);
-                store.recorder.register_histogram(key, &METADATA).record(1.0);
+                store
+                    .recorder
+                    .register_histogram(key, &METADATA)
+                    .record(1.0);
             }
         };
         register();
@@ -90,7 +97,9 @@ fn any_number_of_labels_in_any_order_allocates_only_what_the_macros_do() {
 #[test]
 fn handles_allocate_nothing() {
     let store = Store::default();
-    let (c, g, h) = store.recorder.scope(|| (counter!("c"), gauge!("g"), histogram!("h")));
+    let (c, g, h) = store
+        .recorder
+        .scope(|| (counter!("c"), gauge!("g"), histogram!("h")));
     // A histogram allocates when it first meets an octave.
     let values = [0.001, 0.5, 1.0, 1.5, 7.0, 1e9, -3.0, 0.0, f64::NAN];
     values.iter().for_each(|v| h.record(*v));
@@ -128,7 +137,8 @@ fn a_thread_that_did_not_make_a_series_allocates_nothing_once_it_is_known() {
 fn a_description_in_a_macro_allocates_nothing_on_the_second_call() {
     let store = Store::default();
     let record = || {
-        counter!(description: "orders that were paid", unit: Unit::Count, "orders_total").increment(1);
+        counter!(description: "orders that were paid", unit: Unit::Count, "orders_total")
+            .increment(1);
         gauge!(description: "waiting", "queue_depth", "queue" => "mail").set(3.0);
         histogram!(description: "time to pay", unit: Unit::Seconds, "pay_seconds").record(0.25);
     };

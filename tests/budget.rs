@@ -151,16 +151,30 @@ fn names_without_end_of_every_kind_stay_inside_the_budget_and_add_up() {
             },
         );
         let metrics = store.recall.metrics();
-        let names = |kind| metrics.iter().filter(move |m| m.kind == kind).map(|m| &m.name);
+        let names = |kind| {
+            metrics
+                .iter()
+                .filter(move |m| m.kind == kind)
+                .map(|m| &m.name)
+        };
         let counters = names(MetricKind::Counter);
-        let total: u64 = counters.filter_map(|name| store.recall.counters(name).total()).sum();
+        let total: u64 = counters
+            .filter_map(|name| store.recall.counters(name).total())
+            .sum();
         assert_eq!(total, 3 * n as u64);
         let gauges = names(MetricKind::Gauge);
-        let level: f64 = gauges.filter_map(|name| store.recall.gauges(name).current()).sum();
+        let level: f64 = gauges
+            .filter_map(|name| store.recall.gauges(name).current())
+            .sum();
         assert_eq!(level, n as f64);
         assert_eq!(seen, n as u64, "{}", store.recall.health());
         for kind in ["counters", "gauges", "histograms"] {
-            store.assert_named(&[kind, "`recall_overflow`", "`max_metrics` is", "`memory_budget`"]);
+            store.assert_named(&[
+                kind,
+                "`recall_overflow`",
+                "`max_metrics` is",
+                "`memory_budget`",
+            ]);
         }
     });
 }

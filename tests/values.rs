@@ -58,11 +58,17 @@ fn no_value_panics_in_any_kind_in_any_order() {
             let h = store.recall.histograms("h").over(secs(9));
             let g = store.recall.gauges("g").over(secs(9));
             for q in [0.0, 0.25, 0.5, 1.0] {
-                assert!(h.quantile(q).is_none_or(f64::is_finite), "{first} {second} {q}");
+                assert!(
+                    h.quantile(q).is_none_or(f64::is_finite),
+                    "{first} {second} {q}"
+                );
                 let _ = g.quantile(q);
             }
             for answer in [h.sum(), h.avg(), h.min(), h.max(), h.rate()] {
-                assert!(answer.is_none_or(f64::is_finite), "{first} {second} {answer:?}");
+                assert!(
+                    answer.is_none_or(f64::is_finite),
+                    "{first} {second} {answer:?}"
+                );
             }
             for answer in [g.min(), g.max(), g.sum(), g.avg()] {
                 assert!(answer.is_some(), "{first} {second}");
@@ -86,7 +92,10 @@ fn a_gauge_ignores_what_is_not_a_number_and_counts_it() {
     assert_eq!(store.recall.gauges("g").current(), Some(5.0));
     store.tick(secs(1));
     let g = store.recall.gauges("g").over(secs(1));
-    assert_eq!((g.min(), g.max(), g.avg()), (Some(4.0), Some(5.0), Some(5.0)));
+    assert_eq!(
+        (g.min(), g.max(), g.avg()),
+        (Some(4.0), Some(5.0), Some(5.0))
+    );
     let health = store.recall.health().to_string();
     assert!(health.contains("gauge `g` was given 3 values"), "{health}");
 }
@@ -102,7 +111,10 @@ fn a_gauge_holds_infinities() {
     });
     store.tick(secs(1));
     assert_eq!(store.recall.gauges("up").current(), Some(f64::INFINITY));
-    assert_eq!(store.recall.gauges("down").over(secs(1)).min(), Some(f64::NEG_INFINITY));
+    assert_eq!(
+        store.recall.gauges("down").over(secs(1)).min(),
+        Some(f64::NEG_INFINITY)
+    );
     let health = store.recall.health().to_string();
     assert!(health.contains("gauge `up` was given 1 values"), "{health}");
 }
@@ -116,8 +128,14 @@ fn the_median_of_an_infinite_gauge_is_infinite() {
         store.tick(secs(1));
     }
     let g = store.recall.gauges("g").over(Duration::MAX);
-    assert_eq!((g.quantile(0.0), g.quantile(0.4)), (Some(f64::INFINITY), Some(f64::INFINITY)));
-    assert_eq!((g.avg(), g.max()), (Some(f64::INFINITY), Some(f64::INFINITY)));
+    assert_eq!(
+        (g.quantile(0.0), g.quantile(0.4)),
+        (Some(f64::INFINITY), Some(f64::INFINITY))
+    );
+    assert_eq!(
+        (g.avg(), g.max()),
+        (Some(f64::INFINITY), Some(f64::INFINITY))
+    );
 }
 
 #[test]
@@ -139,7 +157,10 @@ fn a_constant_gauge_has_its_value_as_mean_exactly() {
         store.recorder.scope(|| gauge!("g").set(value));
         for n in 1..=7 {
             store.tick(secs(n));
-            assert_eq!(store.recall.gauges("g").over(Duration::MAX).avg(), Some(value));
+            assert_eq!(
+                store.recall.gauges("g").over(Duration::MAX).avg(),
+                Some(value)
+            );
         }
     }
 }
@@ -147,20 +168,39 @@ fn a_constant_gauge_has_its_value_as_mean_exactly() {
 #[test]
 fn a_histogram_counts_what_has_no_bucket_apart() {
     let store = histograms(&[1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 3.0]);
-    store.recorder.scope(|| histogram!("h").record_many(f64::NAN, 5));
+    store
+        .recorder
+        .scope(|| histogram!("h").record_many(f64::NAN, 5));
     store.tick(secs(0));
     let h = store.recall.histograms("h").over(secs(9));
-    assert_eq!((h.count(), h.sum(), h.avg()), (Some(2), Some(4.0), Some(2.0)));
+    assert_eq!(
+        (h.count(), h.sum(), h.avg()),
+        (Some(2), Some(4.0), Some(2.0))
+    );
     assert_eq!((h.min(), h.max()), (Some(1.0), Some(3.0)));
     let health = store.recall.health().to_string();
-    assert!(health.contains("histogram `h` was given 8 values"), "{health}");
+    assert!(
+        health.contains("histogram `h` was given 8 values"),
+        "{health}"
+    );
 }
 
 #[test]
 fn zeros_and_subnormals_share_the_bucket_of_zero() {
-    let store = histograms(&[0.0, -0.0, 5e-324, -5e-324, f64::MIN_POSITIVE / 2.0, 1.0, -1.0]);
+    let store = histograms(&[
+        0.0,
+        -0.0,
+        5e-324,
+        -5e-324,
+        f64::MIN_POSITIVE / 2.0,
+        1.0,
+        -1.0,
+    ]);
     let h = store.recall.histograms("h").over(secs(9));
-    assert_eq!((h.count(), h.min(), h.max()), (Some(7), Some(-1.0), Some(1.0)));
+    assert_eq!(
+        (h.count(), h.min(), h.max()),
+        (Some(7), Some(-1.0), Some(1.0))
+    );
     for rank in 2..=6 {
         assert_eq!(h.quantile(f64::from(rank) / 7.0 - 0.01), Some(0.0));
     }
@@ -168,7 +208,10 @@ fn zeros_and_subnormals_share_the_bucket_of_zero() {
 
     let tiny = histograms(&[5e-324, 1e-310, 0.0]);
     let h = tiny.recall.histograms("h").over(secs(9));
-    assert_eq!((h.count(), h.min(), h.max()), (Some(3), Some(0.0), Some(1e-310)));
+    assert_eq!(
+        (h.count(), h.min(), h.max()),
+        (Some(3), Some(0.0), Some(1e-310))
+    );
 }
 
 #[test]
@@ -177,9 +220,15 @@ fn negative_values_mirror_positive_ones() {
     let up = histograms(&values);
     let mirrored: Vec<f64> = values.iter().map(|v| -v).collect();
     let down = histograms(&mirrored);
-    let (up, down) = (up.recall.histograms("h").over(secs(9)), down.recall.histograms("h").over(secs(9)));
+    let (up, down) = (
+        up.recall.histograms("h").over(secs(9)),
+        down.recall.histograms("h").over(secs(9)),
+    );
     assert_eq!(up.sum(), down.sum().map(|v| -v));
-    assert_eq!((up.min(), up.max()), (down.max().map(|v| -v), down.min().map(|v| -v)));
+    assert_eq!(
+        (up.min(), up.max()),
+        (down.max().map(|v| -v), down.min().map(|v| -v))
+    );
     for i in 1..=1_000 {
         // The nearest rank from below and from above are one apart.
         let below = up.quantile((f64::from(i) - 0.5) / 1_000.0);
@@ -200,8 +249,14 @@ fn sums_of_whole_numbers_are_exact_across_ticks_and_magnitudes() {
         store.tick(secs(1));
         let newest = f64::from(1 << (round % 31)) + 21.0;
         sum += newest;
-        assert_eq!(store.recall.histograms("h").over(secs(1)).sum(), Some(newest));
-        assert_eq!(store.recall.histograms("h").over(Duration::MAX).sum(), Some(sum));
+        assert_eq!(
+            store.recall.histograms("h").over(secs(1)).sum(),
+            Some(newest)
+        );
+        assert_eq!(
+            store.recall.histograms("h").over(Duration::MAX).sum(),
+            Some(sum)
+        );
     }
 }
 
@@ -215,7 +270,11 @@ fn a_great_value_does_not_swallow_the_sums_of_later_ticks() {
             store.recorder.scope(|| histogram!("h").record(small));
             store.tick(secs(1));
             let h = store.recall.histograms("h").over(secs(1));
-            assert_eq!((h.count(), h.sum(), h.max()), (Some(1), Some(small), Some(small)), "after {great}");
+            assert_eq!(
+                (h.count(), h.sum(), h.max()),
+                (Some(1), Some(small), Some(small)),
+                "after {great}"
+            );
         }
     }
 }
@@ -228,7 +287,13 @@ fn record_many_counts_exactly() {
     many(0);
     store.tick(secs(1));
     let h = store.recall.histograms("h");
-    assert_eq!((h.clone().over(secs(1)).count(), h.clone().over(secs(1)).max()), (Some(0), None));
+    assert_eq!(
+        (
+            h.clone().over(secs(1)).count(),
+            h.clone().over(secs(1)).max()
+        ),
+        (Some(0), None)
+    );
     many(1);
     store.tick(secs(1));
     assert_eq!(h.clone().over(secs(1)).count(), Some(1));
@@ -268,8 +333,14 @@ fn record_many_counts_exactly_on_a_foreign_thread() {
     store.tick(secs(1));
     let h = store.recall.histograms("h").over(secs(1));
     assert_eq!(h.count(), Some(3 * (billions as u64 + (1 << 32))));
-    assert_eq!((h.sum(), h.min(), h.max()), (Some(0.0), Some(-2.5), Some(2.5)));
-    let near = |q, value: f64| h.quantile(q).is_some_and(|v| (v / value - 1.0).abs() < 0.022);
+    assert_eq!(
+        (h.sum(), h.min(), h.max()),
+        (Some(0.0), Some(-2.5), Some(2.5))
+    );
+    let near = |q, value: f64| {
+        h.quantile(q)
+            .is_some_and(|v| (v / value - 1.0).abs() < 0.022)
+    };
     assert!(near(0.2, -2.5) && near(0.9, 2.5));
     assert_eq!(h.quantile(0.5), Some(0.0));
 }
@@ -311,7 +382,10 @@ fn of_absolutes_the_greatest_wins() {
         store.tick(secs(1));
         greatest = greatest.max(value);
         assert_eq!(n.total(), Some(greatest));
-        assert_eq!(n.clone().over(Duration::MAX).increase(), Some(greatest - 50));
+        assert_eq!(
+            n.clone().over(Duration::MAX).increase(),
+            Some(greatest - 50)
+        );
     }
 }
 
@@ -336,7 +410,11 @@ fn absolutes_and_increments_add_up() {
     // Floors of threads do not add up.
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| store.recorder.scope(|| (0..50).for_each(|_| counter!("n").absolute(200))));
+            scope.spawn(|| {
+                store
+                    .recorder
+                    .scope(|| (0..50).for_each(|_| counter!("n").absolute(200)))
+            });
         }
     });
     store.tick(secs(1));
@@ -352,7 +430,10 @@ fn an_absolute_of_zero_is_a_baseline_too() {
     store.recorder.scope(|| counter!("n").absolute(5));
     store.tick(secs(1));
     let n = store.recall.counters("n");
-    assert_eq!((n.total(), n.over(Duration::MAX).increase()), (Some(5), Some(5)));
+    assert_eq!(
+        (n.total(), n.over(Duration::MAX).increase()),
+        (Some(5), Some(5))
+    );
 }
 
 #[test]
@@ -365,7 +446,10 @@ fn the_greatest_counters_stay_counters() {
     store.tick(secs(1));
     assert!(store.recall.counters("absolute").total() >= Some(u64::MAX - 1));
     let n = store.recall.counters("incremented");
-    assert_eq!((n.total(), n.over(secs(1)).increase()), (Some(u64::MAX), Some(u64::MAX)));
+    assert_eq!(
+        (n.total(), n.over(secs(1)).increase()),
+        (Some(u64::MAX), Some(u64::MAX))
+    );
 }
 
 #[test]
@@ -381,7 +465,10 @@ fn a_spike_between_two_ticks_is_seen() {
     store.tick(secs(1));
     let ask = store.recall.gauges("g");
     let all = ask.clone().over(Duration::MAX);
-    assert_eq!((all.min(), all.max(), all.avg()), (Some(-99.0), Some(99.0), Some(10.0)));
+    assert_eq!(
+        (all.min(), all.max(), all.avg()),
+        (Some(-99.0), Some(99.0), Some(10.0))
+    );
     let newest = ask.over(secs(1));
     assert_eq!((newest.min(), newest.max()), (Some(10.0), Some(10.0)));
 }
@@ -394,7 +481,10 @@ fn a_gauge_holds_its_value_in_ticks_without_sets() {
     for _ in 0..30 {
         store.tick(secs(1));
         let g = store.recall.gauges("g").over(secs(1));
-        assert_eq!((g.min(), g.max(), g.avg(), g.count()), (Some(3.5), Some(3.5), Some(3.5), Some(1)));
+        assert_eq!(
+            (g.min(), g.max(), g.avg(), g.count()),
+            (Some(3.5), Some(3.5), Some(3.5), Some(1))
+        );
     }
     store.recorder.scope(|| gauge!("g").set(4.5));
     store.tick(secs(1));
@@ -407,7 +497,9 @@ fn a_gauge_holds_its_value_in_ticks_without_sets() {
 fn absent_is_not_zero() {
     let store = Store::default();
     store.tick(secs(1));
-    let (c, g, h) = store.recorder.scope(|| (counter!("n"), gauge!("n"), histogram!("n")));
+    let (c, g, h) = store
+        .recorder
+        .scope(|| (counter!("n"), gauge!("n"), histogram!("n")));
     store.tick(secs(1));
     let window = Duration::MAX;
     // Registered is there, with a value of zero.
@@ -419,9 +511,15 @@ fn absent_is_not_zero() {
     // A gauge was nothing before it was there; a histogram without values has no mean.
     assert_eq!(store.recall.gauges("n").over(window).count(), Some(1));
     let steps = store.recall.gauges("n").over(window).every(secs(1)).max();
-    assert_eq!(steps.iter().map(|p| p.value).collect::<Vec<_>>(), [None, Some(0.0)]);
+    assert_eq!(
+        steps.iter().map(|p| p.value).collect::<Vec<_>>(),
+        [None, Some(0.0)]
+    );
     assert_eq!(store.recall.histograms("n").over(window).avg(), None);
-    assert_eq!(store.recall.histograms("n").over(window).quantile(0.5), None);
+    assert_eq!(
+        store.recall.histograms("n").over(window).quantile(0.5),
+        None
+    );
     assert_eq!(store.recall.histograms("n").over(window).min(), None);
     // Never seen is absent.
     assert_eq!(store.recall.counters("m").total(), None);
@@ -429,8 +527,24 @@ fn absent_is_not_zero() {
     assert_eq!(store.recall.gauges("m").over(window).max(), None);
     assert_eq!(store.recall.histograms("m").over(window).count(), None);
     assert_eq!(store.recall.counters("n").label("k", "v").total(), None);
-    assert!(store.recall.counters("m").by("k").over(window).rate().is_empty());
-    assert!(store.recall.counters("m").over(window).every(secs(1)).rate().is_empty());
+    assert!(
+        store
+            .recall
+            .counters("m")
+            .by("k")
+            .over(window)
+            .rate()
+            .is_empty()
+    );
+    assert!(
+        store
+            .recall
+            .counters("m")
+            .over(window)
+            .every(secs(1))
+            .rate()
+            .is_empty()
+    );
     drop((c, g, h));
 }
 
@@ -443,7 +557,18 @@ fn before_the_first_tick_windows_have_no_answer_and_live_values_do() {
     });
     assert_eq!(store.recall.counters("n").total(), Some(3));
     assert_eq!(store.recall.gauges("g").current(), Some(1.0));
-    assert_eq!(store.recall.counters("n").over(Duration::MAX).increase(), None);
+    assert_eq!(
+        store.recall.counters("n").over(Duration::MAX).increase(),
+        None
+    );
     assert_eq!(store.recall.gauges("g").over(Duration::MAX).max(), None);
-    assert!(store.recall.counters("n").over(secs(1)).every(secs(1)).rate().is_empty());
+    assert!(
+        store
+            .recall
+            .counters("n")
+            .over(secs(1))
+            .every(secs(1))
+            .rate()
+            .is_empty()
+    );
 }

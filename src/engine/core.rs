@@ -100,7 +100,7 @@ fn accepted<K: Kind>(
     name: &Name,
     query: &Query,
 ) -> Option<Box<[u8]>> {
-    let series = series.filter(|series| std::ptr::eq(&*series.name, name))?;
+    let series = series.filter(|series| std::ptr::eq::<Name>(&raw const *series.name, name))?;
     let shown = !name.hides(&series.labels) && query.accepts(&series.labels);
     shown.then(|| series.labels.clone())
 }

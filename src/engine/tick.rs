@@ -14,6 +14,7 @@ use crate::{
         drain::{Collector, Sweep},
     },
     model::{Timestamp, frame::Span},
+    util::bits::low,
 };
 use parking_lot::Mutex;
 use std::{
@@ -144,12 +145,11 @@ impl Engine {
         self.denied = denied;
         let idle = nanos(core.plan.idle_timeout) / self.resolution_ns;
         let oldest = self.history.oldest_tick().unwrap_or(number);
-        let wrapping = |n: u64| (n & u64::from(u32::MAX)) as u32;
         Sweep {
-            tick: wrapping(number),
-            before: wrapping(self.before),
-            forget_after: wrapping(number.saturating_sub(oldest)),
-            evict_after: pressed.then(|| wrapping(idle.min(u64::from(u32::MAX)))),
+            tick: low(number),
+            before: low(self.before),
+            forget_after: low(number.saturating_sub(oldest)),
+            evict_after: pressed.then(|| low(idle.min(u64::from(u32::MAX)))),
         }
     }
 }

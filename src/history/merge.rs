@@ -44,16 +44,12 @@ pub(crate) fn merge(frame: &Frame, draft: &Draft) -> Draft {
 
 /// Walks two ascending lists; `both` gets every id once, with its place in each.
 fn join(a: &[u32], b: &[u32], mut both: impl FnMut(u32, Option<usize>, Option<usize>)) {
-    let (mut i, mut j) = (0, 0);
-    loop {
-        let (x, y) = (a.get(i), b.get(j));
-        let Some(id) = x.into_iter().chain(y).min().copied() else {
-            return;
-        };
-        let (left, right) = (x == Some(&id), y == Some(&id));
-        both(id, left.then_some(i), right.then_some(j));
-        i += usize::from(left);
-        j += usize::from(right);
+    let (mut in_a, mut in_b) = (0, 0);
+    while let Some(id) = a.get(in_a).into_iter().chain(b.get(in_b)).min().copied() {
+        let (left, right) = (a.get(in_a) == Some(&id), b.get(in_b) == Some(&id));
+        both(id, left.then_some(in_a), right.then_some(in_b));
+        in_a += usize::from(left);
+        in_b += usize::from(right);
     }
 }
 

@@ -177,7 +177,7 @@ impl History {
             tick,
             _charge: charge,
         });
-        if self.push(kept, 0) {
+        if self.push(&kept, 0) {
             Commit::Added
         } else {
             Commit::Lost
@@ -207,7 +207,7 @@ impl History {
             _charge: charge,
         });
         drop((merged, scratch, newest));
-        if self.push(kept, 1) {
+        if self.push(&kept, 1) {
             Commit::Merged
         } else {
             Commit::Lost
@@ -215,7 +215,7 @@ impl History {
     }
 
     /// Appends a frame in place of the newest `replaced` ones.
-    fn push(&mut self, kept: Arc<Kept>, replaced: usize) -> bool {
+    fn push(&mut self, kept: &Arc<Kept>, replaced: usize) -> bool {
         loop {
             let stay = self.current.frames.len().saturating_sub(replaced);
             let mut frames = Vec::new();
@@ -241,14 +241,12 @@ impl History {
     /// Reserves bytes for history, if need be by dropping its oldest frames.
     fn charge(&mut self, bytes: usize) -> Option<Charge> {
         loop {
-            match Charge::new(&self.ledger, Part::History, bytes) {
-                Ok(charge) => return Some(charge),
-                Err(Full) => {
-                    let eighth = self.current.frames.len() / 8;
-                    if !self.shorten(eighth.max(1)) {
-                        return None;
-                    }
-                }
+            if let Ok(charge) = Charge::new(&self.ledger, Part::History, bytes) {
+                return Some(charge);
+            }
+            let eighth = self.current.frames.len() / 8;
+            if !self.shorten(eighth.max(1)) {
+                return None;
             }
         }
     }

@@ -7,6 +7,7 @@
 use crate::{
     ledger::{Ledger, Part},
     model::schema::Code,
+    util::bits::low,
     util::sync::{AtomicU32, AtomicU64, OnceBox},
 };
 use std::sync::atomic::Ordering::Relaxed;
@@ -283,7 +284,7 @@ impl Place<'_> {
 /// A count as what a page's word takes, and how often 2^32 goes into it.
 #[inline(always)]
 fn parts(count: u64) -> (u32, u64) {
-    ((count & u64::from(u32::MAX)) as u32, count >> 32)
+    (low(count), count >> 32)
 }
 
 impl Page {

@@ -169,12 +169,10 @@ pub(crate) fn read(cells: &[Arc<CounterCell>]) -> CounterReading {
         grown = grown.wrapping_add(cell.sum());
         floored |= cell.floored.load(Relaxed);
     }
-    if floored {
-        if let Some(cell) = cells.first() {
-            let (first, above) = cell.series.shared.read();
-            baseline = first;
-            grown = grown.wrapping_add(above);
-        }
+    if floored && let Some(cell) = cells.first() {
+        let (first, above) = cell.series.shared.read();
+        baseline = first;
+        grown = grown.wrapping_add(above);
     }
     CounterReading { baseline, grown }
 }

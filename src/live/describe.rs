@@ -6,6 +6,7 @@ use crate::{
     util::{
         layout,
         sync::{Arc, AtomicU64, Mutex, RandomState},
+        text::clip,
     },
 };
 use metrics::Unit;
@@ -81,7 +82,7 @@ impl Descriptions {
 
     /// False: no room.
     fn keep(&self, kind: MetricKind, name: &str, unit: Option<Unit>, text: &str) -> bool {
-        let text = &text[..text.floor_char_boundary(LONGEST)];
+        let text = clip(text, LONGEST);
         let mut list = self.list.lock();
         let found = list.binary_search_by(|d| (d.kind, &*d.name).cmp(&(kind, name)));
         match found {

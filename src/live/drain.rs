@@ -335,10 +335,10 @@ impl<K: Visit> Registry<K> {
                     let is_gone = |cell: &Arc<K::Cell>| {
                         Arc::strong_count(cell) == 1 && (all || Arc::weak_count(cell) == 0)
                     };
-                    if cells.get(at).is_some_and(is_gone) {
-                        if let Err(cell) = take(cells.swap_remove(at), &mut left) {
-                            cells.push(cell);
-                        }
+                    if cells.get(at).is_some_and(is_gone)
+                        && let Err(cell) = take(cells.swap_remove(at), &mut left)
+                    {
+                        cells.push(cell);
                     }
                 }
                 self.few(cells)
@@ -358,6 +358,7 @@ impl<K: Visit> Registry<K> {
     }
 
     /// One cell needs no list.
+    #[expect(clippy::box_collection, reason = "as in `Cells`")]
     fn few(&self, mut cells: Box<Vec<Arc<K::Cell>>>) -> Cells<K> {
         if cells.len() > 1 {
             return Cells::Many(cells);

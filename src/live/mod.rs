@@ -10,7 +10,7 @@ mod describe;
 pub(crate) mod drain;
 mod gauge;
 mod histogram;
-mod key;
+pub(crate) mod key;
 #[cfg(all(test, loom))]
 mod models;
 mod name;

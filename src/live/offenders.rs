@@ -1,10 +1,13 @@
 //! Names the labels that explode, in a fixed number of bytes.
 //!
-//! A Space-Saving table of (metric, label) pairs that keys were denied for; each pair estimates by a small HyperLogLog
+//! A Space-Saving table of (metric, label) pairs that keys were denied for; each pair estimates by a small `HyperLogLog`
 //! how many values of that label it has seen. (Metwally et al., "Efficient computation of frequent and top-k elements
-//! in data streams", 2005; Flajolet et al., "HyperLogLog", 2007.)
+//! in data streams", 2005; Flajolet et al., "`HyperLogLog`", 2007.)
 
-use crate::{model::MetricKind, util::sync::Mutex};
+use crate::{
+    model::MetricKind,
+    util::{bits::low, sync::Mutex, text::clip},
+};
 use metrics::Key;
 use std::hash::{BuildHasher, RandomState};
 
@@ -42,20 +45,19 @@ struct Text<const N: usize> {
 
 impl<const N: usize> Text<N> {
     fn new(text: &str) -> Self {
-        let end = text.floor_char_boundary(N);
+        let text = clip(text, N).as_bytes();
         let mut bytes = [0; N];
-        if let (Some(to), Some(from)) = (bytes.get_mut(..end), text.as_bytes().get(..end)) {
-            to.copy_from_slice(from);
+        if let Some(place) = bytes.get_mut(..text.len()) {
+            place.copy_from_slice(text);
         }
         Self {
             bytes,
-            len: u16::try_from(end).unwrap_or(0),
+            len: u16::try_from(text.len()).unwrap_or(0),
         }
     }
 
     fn is(&self, text: &str) -> bool {
-        let end = text.floor_char_boundary(N);
-        self.bytes.get(..usize::from(self.len)) == text.as_bytes().get(..end)
+        self.bytes.get(..usize::from(self.len)) == Some(clip(text, N).as_bytes())
     }
 
     fn read(&self) -> String {
@@ -139,7 +141,7 @@ impl Offenders {
 impl Pair {
     fn count(&mut self, hash: u64) {
         self.weight = self.weight.saturating_add(1);
-        let at = (hash % REGISTERS as u64) as usize;
+        let at = low(hash) as usize % REGISTERS;
         let zeros = (hash >> 6).trailing_zeros().min(57);
         let rank = u8::try_from(zeros + 1).unwrap_or(u8::MAX);
         if let Some(register) = self.registers.get_mut(at) {
@@ -157,7 +159,7 @@ impl Pair {
         let m = REGISTERS as f64;
         let sum: f64 = self.registers.iter().map(|r| (-f64::from(*r)).exp2()).sum();
         let raw = 0.709 * m * m / sum;
-        let zeros = self.registers.iter().filter(|r| **r == 0).count();
+        let zeros = REGISTERS - self.registers.iter().filter(|r| **r > 0).count();
         let values = if raw < 2.5 * m && zeros > 0 {
             m * (m / zeros as f64).ln()
         } else {

@@ -15,6 +15,7 @@ use crate::{
     ledger::{Full, Ledger, Part},
     model::{frame::SeriesId, schema::Schema},
     util::{
+        bits::low,
         hash::Seed,
         layout,
         sync::{Arc, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard},
@@ -674,11 +675,6 @@ fn insert(table: &mut Table, hash: u32, at: u32, ledger: &Ledger) {
 /// The shard of a hash: its upper bits.
 fn high(hash: u64, shards: usize) -> usize {
     (hash >> 32) as usize % shards
-}
-
-/// The part of a hash that a table sees.
-fn low(hash: u64) -> u32 {
-    (hash & u64::from(u32::MAX)) as u32
 }
 
 /// The id of the series at a place of a shard; the registry never fills a place that has none.

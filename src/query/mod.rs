@@ -1,11 +1,12 @@
 //! Questions and their answers.
 //!
 //! A question is plain data, a [`Selection`]: which series, over which window, by which labels. It reaches the store
-//! through one trait, [`Ask`], so this module knows neither live cells nor the handle. A selection has two type
+//! through one trait, `Ask`, so this module knows neither live cells nor the handle. A selection has two type
 //! parameters that users never write: what is asked about, and in which shape the answer comes.
 
 mod evaluate;
 mod pile;
+mod questions;
 mod selection;
 mod shape;
 

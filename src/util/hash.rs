@@ -32,6 +32,7 @@ impl Seed {
             return hash;
         }
         let wide = u128::from(hash ^ self.0.seed) * u128::from(self.hash(bytes) | 1);
-        ((wide >> 64) ^ wide) as u64
+        let [low, high] = [wide & u128::from(u64::MAX), wide >> 64];
+        u64::try_from(low ^ high).unwrap_or(0)
     }
 }

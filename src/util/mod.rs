@@ -1,9 +1,11 @@
 //! Small tools without any idea of metrics.
 
+pub(crate) mod bits;
 pub(crate) mod hash;
 pub(crate) mod layout;
 pub(crate) mod order;
 pub(crate) mod sync;
 pub(crate) mod table;
+pub(crate) mod text;
 #[cfg(not(loom))]
 pub(crate) mod thread;

@@ -140,13 +140,22 @@ impl Store {
     /// Recordings that the metrics of a name sent to overflow series, of all kinds.
     pub fn overflowed(&self, name: &str) -> u64 {
         let metrics = self.recall.metrics().into_iter();
-        metrics.filter(|m| m.name == name).map(|m| m.overflowed).sum()
+        metrics
+            .filter(|m| m.name == name)
+            .map(|m| m.overflowed)
+            .sum()
     }
 
     /// Values that a histogram received in the newest tick.
     pub fn last_tick_of(&self, name: &str) -> u64 {
         let histogram = self.recall.histograms(name).over(secs(1));
-        histogram.count().unwrap_or_else(|| panic!("no answer: {} {:?}", self.recall.health(), self.recall.memory()))
+        histogram.count().unwrap_or_else(|| {
+            panic!(
+                "no answer: {} {:?}",
+                self.recall.health(),
+                self.recall.memory()
+            )
+        })
     }
 }
 

@@ -40,10 +40,10 @@ fn time_passes() {
 fn owner_against_sweeps() {
     let live = store(LIMITS);
     let owned = cell(&live, 1);
-    owned.put(1.0, 1, 1);
+    owned.put(5.0, 1, 1);
     let thread = thread::spawn(move || {
         owned.put(8.0, 1, 1);
-        owned.put(4.0, 1, 1);
+        owned.put(6.0, 1, 1);
     });
     let mut ticker = Ticker::new(&live);
     ticker.sweep();
@@ -52,7 +52,7 @@ fn owner_against_sweeps() {
     thread.join().unwrap();
     ticker.sweep();
     ticker.sweep();
-    assert_heard(&ticker, &[1.0, 8.0, 4.0]);
+    assert_heard(&ticker, &[5.0, 8.0, 6.0]);
 }
 
 #[test]
@@ -60,12 +60,24 @@ fn no_record_of_an_owner_is_lost() {
     check(owner_against_sweeps);
 }
 
+#[test]
+#[should_panic(expected = "lost")]
+fn an_owners_news_need_their_release() {
+    check_weakened(OWNED_NEWS, owner_against_sweeps);
+}
+
+#[test]
+#[should_panic(expected = "lost")]
+fn news_need_to_be_acquired() {
+    check_weakened(NEWS_TAKEN, owner_against_sweeps);
+}
+
 /// Two threads record into the shared part while the tick sweeps.
 fn strangers_against_sweeps() {
     let live = store(LIMITS);
     let shared = cell(&live, 1);
-    shared.put(1.0, 1, 2);
-    let threads = [8.0, 4.0].map(|value| {
+    shared.put(5.0, 1, 2);
+    let threads = [8.0, 6.0].map(|value| {
         let shared = shared.clone();
         thread::spawn(move || shared.put(value, 1, 2))
     });
@@ -76,10 +88,74 @@ fn strangers_against_sweeps() {
     }
     ticker.sweep();
     ticker.sweep();
-    assert_heard(&ticker, &[1.0, 8.0, 4.0]);
+    assert_heard(&ticker, &[5.0, 8.0, 6.0]);
 }
 
 #[test]
 fn no_record_of_other_threads_is_lost() {
     check(strangers_against_sweeps);
+}
+
+#[test]
+#[should_panic(expected = "lost")]
+fn shared_news_need_their_release() {
+    check_weakened(SHARED_NEWS, strangers_against_sweeps);
+}
+
+/// A thread with a cell of its own records and ends; what it left goes to the shared part.
+fn folding_against_records() {
+    let live = store(LIMITS);
+    let first = cell(&live, 1);
+    let second = live.histograms.acquire(&key(), 2, true).unwrap().cell;
+    second.put(5.0, 1, 2);
+    let thread = thread::spawn(move || {
+        second.put(8.0, 1, 2);
+        second.put(6.0, 1, 2);
+    });
+    let mut ticker = Ticker::new(&live);
+    for _ in 0..3 {
+        ticker.sweep();
+        time_passes();
+    }
+    thread.join().unwrap();
+    for _ in 0..4 {
+        ticker.sweep();
+    }
+    assert_heard(&ticker, &[5.0, 8.0, 6.0]);
+    let one = live.histograms.with(SERIES, |entry| matches!(entry.cells, Cells::One(_)));
+    assert_eq!(one, Some(true), "not folded");
+    drop(first);
+}
+
+#[test]
+fn a_folded_cell_leaves_its_records() {
+    check(folding_against_records);
+}
+
+/// A thread records through its cache while the tick evicts; the series comes back, or stays away.
+fn eviction_against_records() {
+    let live = store(LIMITS);
+    let mut known = cache(&live.histograms);
+    hand_out(&live.histograms, &mut known, &key(), 1).put(5.0, 1, 1);
+    let other = live.clone();
+    let thread = thread::spawn(move || {
+        hand_out(&other.histograms, &mut known, &key(), 1).put(8.0, 1, 1);
+        hand_out(&other.histograms, &mut known, &key(), 1).put(6.0, 1, 1);
+    });
+    let mut ticker = Ticker::evicting(&live);
+    for _ in 0..3 {
+        ticker.sweep();
+    }
+    thread.join().unwrap();
+    for _ in 0..4 {
+        ticker.sweep();
+    }
+    assert_heard(&ticker, &[5.0, 8.0, 6.0]);
+    let gone = live.histograms.with(SERIES, |entry| matches!(entry.cells, Cells::Ghost(_)));
+    assert_eq!(gone, Some(true), "not evicted");
+}
+
+#[test]
+fn an_evicted_histogram_loses_no_record() {
+    check(eviction_against_records);
 }

@@ -36,7 +36,18 @@ const SERIES: SeriesId = 2;
 fn check(model: fn()) {
     let mut builder = loom::model::Builder::new();
     builder.max_branches = 20_000;
-    builder.check(model);
+    let n = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let m = n.clone();
+    let t = std::time::Instant::now();
+    builder.check(move || {
+        m.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        model()
+    });
+    eprintln!(
+        "N {} {:?}",
+        n.load(std::sync::atomic::Ordering::Relaxed),
+        t.elapsed()
+    );
 }
 
 /// As [`check`], with an ordering that is only `Relaxed`; for tests that should panic.

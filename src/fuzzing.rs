@@ -1,0 +1,71 @@
+//! Doors into private modules for the targets in `fuzz/`. Only builds with `--cfg fuzzing` have them.
+
+use crate::{
+    codec::{buckets, distribution},
+    live::key,
+    model::labels,
+};
+use metrics::Key;
+
+/// A code and its count.
+pub type Bucket = (i32, u64);
+
+/// Two codes and the count between them.
+pub type Span = distribution::Span;
+
+/// Spans that one distribution may have.
+pub const MOST_SPANS: usize = distribution::MOST_SPANS;
+
+/// Bytes of name and labels that a key may have.
+pub const LONGEST_KEY: usize = key::LONGEST;
+
+/// Labels that a key may have.
+pub const MOST_LABELS: usize = key::MOST_LABELS;
+
+/// Buckets as bytes, and how many bytes were foretold.
+#[must_use]
+pub fn encode_buckets(list: &[Bucket]) -> (Vec<u8>, usize) {
+    let mut bytes = Vec::new();
+    buckets::encode(list, &mut bytes);
+    (bytes, buckets::encoded_len(list))
+}
+
+/// What the iterator reads.
+pub fn decode_buckets(bytes: &[u8]) -> impl Iterator<Item = Bucket> {
+    buckets::Buckets::new(bytes)
+}
+
+/// What the faster visitor reads.
+pub fn visit_buckets(bytes: &[u8], visit: impl FnMut(i32, u64)) {
+    buckets::for_each(bytes, visit);
+}
+
+/// A distribution as bytes, and how many bytes were foretold.
+#[must_use]
+pub fn encode_distribution(spans: &[Span], fine: &[Bucket]) -> (Vec<u8>, usize) {
+    let mut bytes = Vec::new();
+    distribution::encode(spans, fine, &mut bytes);
+    (bytes, distribution::encoded_len(spans, fine))
+}
+
+/// Spans, and the bytes of the buckets.
+pub fn split_distribution(bytes: &[u8]) -> (impl Iterator<Item = Span>, &[u8]) {
+    distribution::split(bytes)
+}
+
+/// The canonical bytes of a key's labels; `None`: the key is too long.
+#[must_use]
+pub fn canonical(key: &Key) -> Option<Vec<u8>> {
+    key::with_canonical(key, <[u8]>::to_vec).ok()
+}
+
+/// Whether a key has exactly the labels of these canonical bytes.
+#[must_use]
+pub fn same_labels(key: &Key, canonical: &[u8]) -> bool {
+    key::same_labels(key, canonical)
+}
+
+/// Names and values in canonical bytes.
+pub fn labels(canonical: &[u8]) -> impl Iterator<Item = (&str, &str)> {
+    labels::iter(canonical)
+}
