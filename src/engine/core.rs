@@ -187,6 +187,9 @@ impl Core {
             members.push(member);
         }
         members.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        if members.is_empty() && name.is_spare() {
+            return None;
+        }
         let retired = if query.matchers.is_empty() {
             name.retired.load(Relaxed)
         } else {
@@ -207,6 +210,10 @@ impl Core {
 }
 
 impl Ask for Core {
+    fn refuse(&self) {
+        self.refuse_question();
+    }
+
     /// Members before the timeline: what a tick between the two changes is in the timeline then, with what was before.
     fn find(&self, query: &Query) -> Option<Found> {
         // What an allocation emits while a shard is locked must not look for that lock.

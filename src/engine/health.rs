@@ -1,7 +1,7 @@
 //! What is wrong, with the metric, the number and the knob.
 
 use super::{core::Core, info::Bytes};
-use crate::live::{Kind, registry::Registry};
+use crate::live::{Busy, Kind, registry::Registry};
 use std::{fmt, sync::atomic::Ordering::Relaxed, time::Duration};
 
 /// Whether anything was dropped, shortened or refused, and what to do about it.
@@ -45,6 +45,8 @@ const NAMED: usize = 10;
 
 impl Core {
     pub(crate) fn health(&self) -> Health {
+        // What an allocation emits while names are locked must not look for that lock.
+        let _busy = Busy::enter();
         let mut reasons = Vec::new();
         self.overflow(&self.live.counters, &mut reasons);
         self.overflow(&self.live.gauges, &mut reasons);

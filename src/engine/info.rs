@@ -3,7 +3,7 @@
 use super::core::Core;
 use crate::{
     ledger::{BASE, PARTS},
-    live::{Kind, Name, registry::Registry},
+    live::{Busy, Kind, Name, registry::Registry},
     model::MetricKind,
     query::{Counters, Gauges, Histograms, Selection},
 };
@@ -100,6 +100,8 @@ impl Core {
 
     /// All metrics, by name and kind. Those that only ever had an untouched overflow series are left out.
     pub(crate) fn metrics(&self) -> Vec<MetricInfo> {
+        // What an allocation emits while names are locked must not look for that lock.
+        let _busy = Busy::enter();
         let mut all = Vec::new();
         collect(self, &self.live.counters, &mut all);
         collect(self, &self.live.gauges, &mut all);

@@ -28,7 +28,8 @@ pub(crate) fn merge(frame: &Frame, draft: &Draft) -> Draft {
         ids.push(id);
         points.extend(match (a, b) {
             (Some(a), Some(b)) => Some(gauge(a, b)),
-            (one, other) => one.or(other),
+            (None, Some(b)) => Some(gauge(held(b.prev), b)),
+            (a, None) => a,
         });
     });
     join(&frame.histograms.0, &draft.histograms.0, |id, a, b| {
@@ -50,6 +51,16 @@ fn join(a: &[u32], b: &[u32], mut both: impl FnMut(u32, Option<usize>, Option<us
         both(id, left.then_some(in_a), right.then_some(in_b));
         in_a += usize::from(left);
         in_b += usize::from(right);
+    }
+}
+
+/// What a gauge did that kept its value; NaN: there was none.
+fn held(value: f64) -> GaugePoint {
+    GaugePoint {
+        last: value,
+        min: value,
+        max: value,
+        prev: value,
     }
 }
 

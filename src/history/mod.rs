@@ -39,6 +39,18 @@ impl Charge {
         self.bytes += bytes;
         Ok(())
     }
+
+    /// Gives back `bytes` of what it charges.
+    pub(crate) fn give_back(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        self.ledger.release(self.part, bytes);
+        self.bytes -= bytes;
+    }
+
+    /// Charges `bytes` for something that goes before this does.
+    pub(crate) fn beside(&self, bytes: usize) -> Result<Self, Full> {
+        Self::new(&self.ledger, self.part, bytes)
+    }
 }
 
 impl Drop for Charge {

@@ -28,7 +28,8 @@ pub(crate) struct CounterCell {
     owned: AtomicU64,
     /// Written by every other thread, while there are no stripes.
     foreign: AtomicU64,
-    /// Hung here by the tick when foreign threads write a lot.
+    /// Hung here by the tick when foreign threads write a lot. From then on the owner writes to a stripe as well, so
+    /// that this cell's cache line, which everybody reads, is nobody's to write.
     stripes: OnceBox<Stripes>,
     series: Arc<Series<Counter>>,
 }
@@ -89,7 +90,7 @@ impl CounterCell {
     /// `me` is the writing thread's id.
     #[inline(always)]
     pub(crate) fn add(&self, value: u64, me: u32) {
-        if self.owner == me {
+        if self.owner == me && self.stripes.get().is_none() {
             let now = self.owned.load(Relaxed);
             self.owned.store(now.wrapping_add(value), Relaxed);
         } else {

@@ -155,7 +155,7 @@ impl GaugeCell {
     #[inline]
     pub(crate) fn set_to(&self, value: f64) {
         if value.is_nan() {
-            return self.series.name.count_odd();
+            return self.series.name.count_odd(1);
         }
         self.series.shared.set(value);
     }
@@ -163,7 +163,7 @@ impl GaugeCell {
     #[inline]
     pub(crate) fn add(&self, by: f64) {
         if !self.series.shared.add(by) {
-            self.series.name.count_odd();
+            self.series.name.count_odd(1);
         }
     }
 }

@@ -40,6 +40,14 @@ pub(crate) struct HistogramCell {
 #[derive(Debug, Default)]
 struct Owned {
     buckets: Buckets,
+    hot: Hot,
+}
+
+/// What the owner writes with every value: a cache line of its own, since every thread that holds the handle reads the
+/// rest of the cell.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Hot {
     /// Bits of two f64: their sum is the sum of all values, as one float of twice the precision.
     sum: AtomicU64,
     rest: AtomicU64,
@@ -206,19 +214,19 @@ impl Owned {
         }
         word.store(next, Relaxed);
         self.add_sum(value);
-        self.extremes.stretch_owned(key_of(value));
+        self.hot.extremes.stretch_owned(key_of(value));
         true
     }
 
     #[inline(always)]
     fn add_sum(&self, value: f64) {
         let (sum, rest) = two_sum(
-            f64::from_bits(self.sum.load(Relaxed)),
-            f64::from_bits(self.rest.load(Relaxed)),
+            f64::from_bits(self.hot.sum.load(Relaxed)),
+            f64::from_bits(self.hot.rest.load(Relaxed)),
             value,
         );
-        self.sum.store(sum.to_bits(), Relaxed);
-        self.rest.store(rest.to_bits(), Relaxed);
+        self.hot.sum.store(sum.to_bits(), Relaxed);
+        self.hot.rest.store(rest.to_bits(), Relaxed);
     }
 
     #[inline]
@@ -228,7 +236,7 @@ impl Owned {
             None => self.miss(name, code, count),
         }
         self.add_sum(value * weight);
-        self.extremes.stretch_owned(key_of(value));
+        self.hot.extremes.stretch_owned(key_of(value));
     }
 
     #[cold]
@@ -241,14 +249,14 @@ impl Owned {
     }
 
     fn gather(&self) -> Gathered {
-        let (lowest, highest) = self.extremes.take();
-        let [seen_sum, seen_rest] = &self.seen;
+        let (lowest, highest) = self.hot.extremes.take();
+        let [seen_sum, seen_rest] = &self.hot.seen;
         let grown = |word: &AtomicU64, seen: &AtomicU64| {
             let now = word.load(Relaxed);
             f64::from_bits(now) - f64::from_bits(seen.swap(now, Relaxed))
         };
         Gathered {
-            sum: grown(&self.sum, seen_sum) + grown(&self.rest, seen_rest),
+            sum: grown(&self.hot.sum, seen_sum) + grown(&self.hot.rest, seen_rest),
             lowest,
             highest,
         }
@@ -345,7 +353,7 @@ impl HistogramCell {
     pub(crate) fn put(&self, value: f64, count: u64, me: u32) {
         let name = &*self.series.name;
         let Some(code) = self.schema.code(value) else {
-            return name.count_odd();
+            return name.count_odd(count);
         };
         #[expect(clippy::cast_precision_loss, reason = "a weight above 2^53 rounds")]
         let weight = count as f64;
@@ -357,7 +365,7 @@ impl HistogramCell {
     }
 
     pub(crate) fn is_touched(&self) -> bool {
-        self.owned.extremes.is_touched()
+        self.owned.hot.extremes.is_touched()
     }
 
     pub(crate) fn gather(&self) -> Gathered {

@@ -98,8 +98,8 @@ impl Name {
         *self.text == *super::registry::NAMELESS
     }
 
-    pub(crate) fn count_odd(&self) {
-        self.odd.fetch_add(1, Relaxed);
+    pub(crate) fn count_odd(&self, count: u64) {
+        self.odd.fetch_add(count, Relaxed);
     }
 }
 

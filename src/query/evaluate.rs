@@ -35,7 +35,9 @@ struct Slice {
 const MOST_STEPS: u64 = 1_000_000;
 
 fn groups(query: &Query, members: &[Member]) -> Vec<Group> {
-    if members.is_empty() {
+    // A name that was seen has an answer, even when all of its series are gone.
+    let all = query.by.is_empty() && query.matchers.is_empty();
+    if members.is_empty() && !all {
         return Vec::new();
     }
     if query.by.is_empty() {
@@ -131,6 +133,7 @@ fn slices(query: &Query, timeline: &Timeline) -> Vec<Slice> {
         .map_or(0, |k| signed(k.frame.span.duration_ns()));
     let step = i128::try_from(step.as_nanos()).unwrap_or(i128::MAX);
     let step = if step == 0 { newest.max(1) } else { step };
+    let window_from = from;
     let from = from.max(first);
     let steps = u64::try_from((to - from + step - 1) / step).unwrap_or(0);
     let step_of = |back: u64| {
@@ -138,8 +141,8 @@ fn slices(query: &Query, timeline: &Timeline) -> Vec<Slice> {
         let start = (end - step).max(from);
         Slice {
             at: at(end),
-            // The zero-length tick before the clock first moved belongs to the first step.
-            frames: after(frames, if start == first { start - 1 } else { start })
+            // Steps hold what their window holds, a tick before the clock first moved included.
+            frames: after(frames, if start == from { window_from } else { start })
                 ..after(frames, end),
         }
     };
@@ -170,6 +173,7 @@ impl<K: Kind, S: Shape> Selection<K, S> {
                     value(&mut found, &group, slice.frames.clone())
                 };
                 let Ok(value) = value else {
+                    self.from.refuse();
                     return Answers(Vec::new());
                 };
                 points.push(Point::new(slice.at, value));
@@ -230,7 +234,19 @@ fn quantile(mut values: Vec<f64>, q: f64) -> Option<f64> {
     let rank = q * (values.len() - 1) as f64;
     let below = values.get(rank.floor() as usize)?;
     let above = values.get(rank.ceil() as usize)?;
-    Some(below + (above - below) * rank.fract())
+    Some(between(*below, *above, rank.fract()))
+}
+
+/// What lies `part` of the way from `below` to `above`.
+fn between(below: f64, above: f64, part: f64) -> f64 {
+    let way = above - below;
+    if part == 0.0 || below.total_cmp(&above).is_eq() {
+        below
+    } else if way.is_finite() {
+        below + way * part
+    } else {
+        below * (1.0 - part) + above * part
+    }
 }
 
 impl<S: Shape> Selection<Counters, S> {
@@ -238,14 +254,14 @@ impl<S: Shape> Selection<Counters, S> {
         self.live_rows(|found, group| {
             let totals = group.members.iter().filter_map(|at| found.members.get(*at));
             let live = totals.fold(0u64, |sum, m| sum.wrapping_add(m.total));
-            let all = group.labels.is_empty();
+            let all = self.query.by.is_empty();
             Some(live.wrapping_add(if all { found.retired } else { 0 }))
         })
     }
 
     pub(super) fn counted<T>(&self, ask: impl Fn(&Counted) -> Option<T>) -> Answers<T> {
         self.rows(|found, group, frames| {
-            found.scratch.add(frames.len() * size_of::<(u64, u64)>())?;
+            let _room = found.scratch.beside(frames.len() * size_of::<(u64, u64)>())?;
             let Some(frames) = found.timeline.frames.get(frames) else {
                 return Ok(None);
             };
@@ -307,11 +323,16 @@ impl Levels {
     #[expect(clippy::cast_precision_loss, reason = "a mean is a float")]
     pub(super) fn avg(&self) -> Option<f64> {
         let time: f64 = self.samples.iter().map(|s| s.1 as f64).sum();
-        if time > 0.0 {
-            let weighted = self.samples.iter().map(|(v, ns)| v * (*ns as f64 / time));
-            return Some(weighted.sum());
-        }
-        self.sum().map(|sum| sum / self.samples.len() as f64)
+        let weighted = self.samples.iter().map(|(v, ns)| v * (*ns as f64 / time));
+        let mean = if time > 0.0 {
+            weighted.sum()
+        } else {
+            self.sum()? / self.samples.len() as f64
+        };
+        let values = || self.samples.iter().map(|s| s.0);
+        let (least, most) = values().reduce(f64::min).zip(values().reduce(f64::max))?;
+        // Weights round: the mean of a constant would come back as its neighbour.
+        Some(mean.clamp(least, most))
     }
 
     pub(super) fn quantile(&self, q: f64) -> Option<f64> {
@@ -340,7 +361,7 @@ impl<S: Shape> Selection<Gauges, S> {
     pub(super) fn levels<T>(&self, ask: impl Fn(&Levels) -> Option<T>) -> Answers<T> {
         self.rows(|found, group, range| {
             let samples = range.len() * group.members.len();
-            found.scratch.add(samples * size_of::<(f64, u64)>())?;
+            let _room = found.scratch.beside(samples * size_of::<(f64, u64)>())?;
             let frames = &found.timeline.frames;
             let (Some(rest), Some(frames)) = (frames.get(range.start..), frames.get(range)) else {
                 return Ok(None);

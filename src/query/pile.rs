@@ -67,7 +67,7 @@ impl Pile {
         }
         let (spans, fine) = distribution::split(packed);
         for span in spans {
-            scratch.add(size_of_val(&span))?;
+            self.make_room_for_span(scratch)?;
             self.spans.push(span);
         }
         let mut full = Ok(());
@@ -85,6 +85,18 @@ impl Pile {
             }
         });
         full
+    }
+
+    fn make_room_for_span(&mut self, scratch: &mut Charge) -> Result<(), Full> {
+        let capacity = self.spans.capacity();
+        if self.spans.len() < capacity {
+            return Ok(());
+        }
+        let larger = layout::grown(capacity);
+        scratch.add(layout::vec::<(Code, Code, u64)>(larger))?;
+        layout::regrow(&mut self.spans, larger);
+        scratch.give_back(layout::vec::<(Code, Code, u64)>(capacity));
+        Ok(())
     }
 
     /// Makes room for `code`.
@@ -105,8 +117,10 @@ impl Pile {
         if let Some(place) = larger.get_mut(shift..shift + self.counts.len()) {
             place.copy_from_slice(&self.counts);
         }
+        let before = layout::vec::<u64>(self.counts.len());
         self.counts = larger;
         self.first = first;
+        scratch.give_back(before);
         Ok(())
     }
 

@@ -77,6 +77,9 @@ pub(crate) struct Found {
 pub(crate) trait Ask: Send + Sync + 'static {
     /// `None`: no metric of that name and kind, or no room for the question.
     fn find(&self, query: &Query) -> Option<Found>;
+
+    /// A question found no room on its way.
+    fn refuse(&self);
 }
 
 /// A question in the making: which series, by which labels, over which window. Nothing is read until a terminal such
