@@ -61,7 +61,7 @@ impl Part {
         }
     }
 
-    fn is_live(self) -> bool {
+    pub(crate) fn is_live(self) -> bool {
         !matches!(self, Part::History | Part::Tick | Part::Queries)
     }
 }

@@ -40,35 +40,56 @@
 //! A *metric* is a name of one kind; a *series* is a metric with one set of labels. A *tick* moves what was recorded
 //! into a *frame* of history, once a second by default. A *window* is a stretch of ticks that a question is about.
 
-mod builder;
-mod clock;
+#![cfg_attr(
+    loom,
+    expect(dead_code, unused_imports, reason = "models reach live cells only")
+)]
+
 mod codec;
-mod config;
-mod engine;
-mod error;
-#[cfg(fuzzing)]
-#[doc(hidden)]
-pub mod fuzzing;
-mod handle;
-mod history;
 mod ledger;
 mod live;
 mod model;
-pub mod query;
-mod recorder;
 mod util;
 
-pub use builder::RecallBuilder;
-pub use clock::{Clock, ManualClock, mins, secs};
-pub use config::MemoryProfile;
-pub use engine::{Health, Memory, MetricInfo, Summary, Tick};
-pub use error::Error;
-pub use handle::Recall;
+// Models of live cells need none of these, and loom has no threads for them.
+#[cfg(not(loom))]
+mod builder;
+#[cfg(not(loom))]
+mod clock;
+#[cfg(not(loom))]
+mod config;
+#[cfg(not(loom))]
+mod engine;
+#[cfg(not(loom))]
+mod error;
+#[cfg(not(loom))]
+mod handle;
+#[cfg(not(loom))]
+mod history;
+#[cfg(not(loom))]
+pub mod query;
+#[cfg(not(loom))]
+mod recorder;
+
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+
 /// The facade that this crate records for, at the version that it works with.
 pub use metrics;
 pub use model::{Labels, MetricKind, Timestamp};
-pub use query::{Point, Selection};
-pub use recorder::RecallRecorder;
+
+#[cfg(not(loom))]
+pub use self::{
+    builder::RecallBuilder,
+    clock::{Clock, ManualClock, mins, secs},
+    config::MemoryProfile,
+    engine::{Health, Memory, MetricInfo, Summary, Tick},
+    error::Error,
+    handle::Recall,
+    query::{Point, Selection},
+    recorder::RecallRecorder,
+};
 
 /// The README's code compiles and runs.
 #[cfg(doctest)]

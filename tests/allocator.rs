@@ -183,8 +183,9 @@ fn the_first_thing_a_thread_does_may_be_any_question() {
     );
 }
 
-/// Lists of names grow while a shard of names is locked. In one of sixteen stores that shard was the one in which the
-/// first emission of a thread looked for its own name, and the thread waited for itself.
+/// Lists of names grow while a shard of names is locked, and in one of sixteen stores that is the shard in which an
+/// emission looks for its own name: the thread waited for itself. A first emission in there took the flag away that
+/// keeps the others out.
 #[test]
 fn listing_names_does_not_wait_for_itself() {
     for _ in 0..80 {

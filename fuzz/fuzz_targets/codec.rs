@@ -107,7 +107,10 @@ fn distribution(mut spans: Vec<Span>, fine: &[Bucket], cut: u16) {
     assert_eq!(bytes.len(), len);
     assert_eq!(decoded(&bytes), fine);
     bytes.truncate(usize::from(cut) % (len + 1));
-    assert!(fine.starts_with(&decoded(&bytes)), "a cut list is no prefix");
+    assert!(
+        fine.starts_with(&decoded(&bytes)),
+        "a cut list is no prefix"
+    );
 
     spans.truncate(MOST_SPANS);
     let (bytes, len) = encode_distribution(&spans, fine);

@@ -9,10 +9,7 @@ use crate::{
     config::Plan,
     history::{Commit, History, Timeline},
     ledger::{Full, Ledger, Part},
-    live::{
-        Busy,
-        drain::{Collector, Sweep},
-    },
+    live::{Busy, collect::Collector, drain::Sweep},
     model::{Timestamp, frame::Span},
     util::bits::low,
 };
@@ -60,7 +57,7 @@ struct Ticking(());
 
 impl Ticking {
     fn enter() -> Option<Self> {
-        (!TICKING.replace(true)).then_some(Self(()))
+        (!TICKING.replace(true)).then(|| Self(()))
     }
 }
 

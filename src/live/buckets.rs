@@ -8,9 +8,9 @@ use crate::{
     ledger::{Ledger, Part},
     model::schema::Code,
     util::bits::low,
-    util::sync::{AtomicU32, AtomicU64, OnceBox},
+    util::sync::{AtomicU32, AtomicU64, OnceBox, Order, order},
 };
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// Buckets of a page. Small under loom, which pays for every word that a sweep looks at.
 const PAGE: usize = CODES as usize;
@@ -45,6 +45,10 @@ struct Group {
     coarse: [AtomicU64; GROUP],
 }
 
+/// Bytes of a directory and of a page.
+#[cfg(all(test, loom))]
+pub(crate) const BYTES: (usize, usize) = (size_of::<Group>(), size_of::<Page>());
+
 /// All directories of one sign.
 type Far = [OnceBox<Group>; GROUPS];
 
@@ -60,6 +64,16 @@ pub(crate) struct Buckets {
     /// Counts without room for a directory: below `near`, above it, negative.
     rough: [AtomicU64; 3],
 }
+
+/// A count has wrapped.
+///
+/// ORDERING: who sees the wrap sees the wrapped count, or would take 2^32 too many. Partner: [`WRAPS_TAKEN`].
+pub(crate) const WRAPPED: Order = order("WRAPPED", Release);
+
+/// The tick takes the wraps.
+///
+/// ORDERING: partner of [`WRAPPED`].
+pub(crate) const WRAPS_TAKEN: Order = order("WRAPS_TAKEN", Acquire);
 
 /// Where a bucket's count stands.
 #[derive(Clone, Copy, Debug)]
@@ -247,6 +261,9 @@ impl Place<'_> {
                 };
                 let (low, wraps) = parts(count);
                 let (next, wrapped) = word.load(Relaxed).overflowing_add(low);
+                if wrapped && page.wraps(ledger).is_none() {
+                    return buckets.add_coarse(code, count);
+                }
                 word.store(next, Relaxed);
                 let wraps = wraps + u64::from(wrapped);
                 if wraps > 0 {
@@ -268,8 +285,16 @@ impl Place<'_> {
                     return;
                 };
                 let (low, wraps) = parts(count);
-                let before = word.fetch_add(low, Relaxed);
-                let wraps = wraps + u64::from(before.checked_add(low).is_none());
+                let is_far = word.load(Relaxed).saturating_add(low) >= HALF;
+                let wraps = if is_far && page.wraps(ledger).is_none() {
+                    if !add_below_wrap(word, low) {
+                        return buckets.add_coarse(code, count);
+                    }
+                    wraps
+                } else {
+                    let before = word.fetch_add(low, Relaxed);
+                    wraps + u64::from(before.checked_add(low).is_none())
+                };
                 if wraps > 0 {
                     page.wrap(buckets, ledger, code, at, wraps);
                 }
@@ -281,6 +306,22 @@ impl Place<'_> {
     }
 }
 
+/// From here on a shared count is added to with care, if there is no room to note a wrap: it could not be undone.
+const HALF: u32 = 1 << 31;
+
+/// False: it would wrap, and nothing was added.
+#[cold]
+fn add_below_wrap(word: &AtomicU32, more: u32) -> bool {
+    let mut now = word.load(Relaxed);
+    while let Some(next) = now.checked_add(more) {
+        match word.compare_exchange_weak(now, next, Relaxed, Relaxed) {
+            Ok(_) => return true,
+            Err(seen) => now = seen,
+        }
+    }
+    false
+}
+
 /// A count as what a page's word takes, and how often 2^32 goes into it.
 #[inline(always)]
 fn parts(count: u64) -> (u32, u64) {
@@ -288,16 +329,22 @@ fn parts(count: u64) -> (u32, u64) {
 }
 
 impl Page {
+    /// Where wraps are counted; `None`: there is no room for that.
+    #[cold]
+    #[inline(never)]
+    fn wraps(&self, ledger: &Ledger) -> Option<&[AtomicU64; PAGE]> {
+        fill(&self.wraps, ledger, || {
+            std::array::from_fn(|_| AtomicU64::new(0))
+        })
+    }
+
     /// Counts `wraps` times 2^32. Without room for that, they keep their number and lose their resolution.
     #[cold]
     #[inline(never)]
     fn wrap(&self, buckets: &Buckets, ledger: &Ledger, code: Code, at: usize, wraps: u64) {
-        let words = fill(&self.wraps, ledger, || {
-            std::array::from_fn(|_| AtomicU64::new(0))
-        });
-        match words.and_then(|words| words.get(at)) {
+        match self.wraps(ledger).and_then(|words| words.get(at)) {
             Some(word) => {
-                word.fetch_add(wraps, Relaxed);
+                word.fetch_add(wraps, WRAPPED);
             }
             None => buckets.add_coarse(code, wraps << 32),
         }
@@ -317,7 +364,7 @@ impl Page {
             return 0;
         };
         let wraps = self.wraps.get().and_then(|words| words.get(at));
-        let wraps = wraps.map_or(0, |word| word.swap(0, Relaxed));
+        let wraps = wraps.map_or(0, |word| word.swap(0, WRAPS_TAKEN));
         let now = word.load(Relaxed);
         let grown = (wraps << 32)
             .wrapping_add(u64::from(now))

@@ -67,7 +67,8 @@ pub(crate) struct Shared {
 
 /// The single writer raises `highest`.
 ///
-/// ORDERING: the bucket is visible before its news. Partner: [`NEWS_TAKEN`].
+/// ORDERING: the bucket is visible before its news: no tick shows an extreme that it has not counted. Partner:
+/// [`NEWS_TAKEN`].
 pub(crate) const OWNED_NEWS: Order = order("OWNED_NEWS", Release);
 
 /// Any thread raises `highest` of the shared part.

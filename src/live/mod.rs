@@ -5,6 +5,7 @@
 
 mod buckets;
 mod cache;
+pub(crate) mod collect;
 mod counter;
 mod describe;
 pub(crate) mod drain;
@@ -14,12 +15,15 @@ pub(crate) mod key;
 #[cfg(all(test, loom))]
 mod models;
 mod name;
+mod names;
 mod offenders;
 pub(crate) mod registry;
 mod series;
 mod stripes;
 #[cfg(not(loom))]
 mod threads;
+mod visit;
+mod zombies;
 
 #[cfg(not(loom))]
 pub(crate) use self::threads::Busy;

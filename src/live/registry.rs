@@ -6,19 +6,19 @@
 use super::{
     key,
     name::Name,
+    names::NameShard,
     offenders::Offenders,
-    series::{
-        Cells, END, Entry, Kind, PINNED_AT_BURIAL, PINNED_AT_EVICTION, Pins, Series, UNOWNED,
-    },
+    series::{Cells, END, Entry, Kind, Pins, Series, UNOWNED},
+    zombies::Zombie,
 };
 use crate::{
     ledger::{Full, Ledger, Part},
-    model::{frame::SeriesId, schema::Schema},
+    model::frame::SeriesId,
     util::{
         bits::low,
         hash::Seed,
         layout,
-        sync::{Arc, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard},
+        sync::{Arc, AtomicU32, AtomicU64, AtomicUsize, Mutex},
         table::Table,
     },
 };
@@ -31,7 +31,7 @@ const SHARD_BITS: u32 = if cfg!(loom) { 1 } else { 6 };
 const PLACE_BITS: u32 = 32 - SHARD_BITS;
 
 /// Shards of names.
-const NAME_SHARDS: usize = if cfg!(loom) { 1 } else { 16 };
+pub(super) const NAME_SHARDS: usize = if cfg!(loom) { 1 } else { 16 };
 
 /// Name of the series for what has not even a name of its own.
 pub(crate) const NAMELESS: &str = "recall_overflow";
@@ -52,17 +52,6 @@ pub(crate) struct Shard<K: Kind> {
     free: u32,
 }
 
-struct NameShard<K: Kind> {
-    table: Table,
-    entries: Vec<Named<K>>,
-}
-
-/// A name, and the series for what its own limits refuse.
-struct Named<K: Kind> {
-    name: Arc<Name>,
-    overflow: Arc<K::Cell>,
-}
-
 /// A cell handed out.
 pub(crate) struct Grant<K: Kind> {
     pub(crate) cell: Arc<K::Cell>,
@@ -70,24 +59,18 @@ pub(crate) struct Grant<K: Kind> {
     pub(crate) id: Option<SeriesId>,
 }
 
-/// Memory of an evicted cell that a cache still pins.
-struct Zombie {
-    id: SeriesId,
-    bytes: usize,
-}
-
 /// All series of a kind.
 pub(crate) struct Registry<K: Kind> {
-    shards: Box<[Mutex<Shard<K>>]>,
-    names: Box<[Mutex<NameShard<K>>]>,
-    zombies: Mutex<Vec<Zombie>>,
+    pub(super) shards: Box<[Mutex<Shard<K>>]>,
+    pub(super) names: Box<[Mutex<NameShard<K>>]>,
+    pub(super) zombies: Mutex<Vec<Zombie>>,
     pub(crate) pins: Arc<Pins>,
     pub(crate) ledger: Arc<Ledger>,
-    seed: Seed,
-    limits: Limits,
+    pub(super) seed: Seed,
+    pub(super) limits: Limits,
     /// Series with cells.
     pub(crate) live: AtomicUsize,
-    name_count: AtomicUsize,
+    pub(super) name_count: AtomicUsize,
     /// Names that were refused, ever.
     pub(crate) nameless: AtomicU64,
     /// Keys that were too long, ever.
@@ -96,10 +79,10 @@ pub(crate) struct Registry<K: Kind> {
     /// Hand-outs that a limit or the ledger sent to an overflow series, ever.
     pub(crate) denied: AtomicU64,
     /// Number of the newest sweep, wrapping.
-    now: AtomicU32,
-    offenders: Arc<Offenders>,
+    pub(super) now: AtomicU32,
+    pub(super) offenders: Arc<Offenders>,
     /// For what has no name of its own.
-    spare: Option<Arc<K::Cell>>,
+    pub(super) spare: Option<Arc<K::Cell>>,
 }
 
 impl<K: Kind> Registry<K> {
@@ -117,12 +100,7 @@ impl<K: Kind> Registry<K> {
         let mut registry = Self {
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::new())).collect(),
             names: (0..NAME_SHARDS)
-                .map(|_| {
-                    Mutex::new(NameShard {
-                        table: Table::new(),
-                        entries: Vec::new(),
-                    })
-                })
+                .map(|_| Mutex::new(NameShard::new()))
                 .collect(),
             zombies: Mutex::new(Vec::new()),
             pins: Arc::new(Pins::new()),
@@ -201,116 +179,12 @@ impl<K: Kind> Registry<K> {
             .ok()
     }
 
-    /// The overflow cell of a name. It is not to be cached for the key that it stands in for.
-    fn overflow(&self, name: &Name) -> Option<Grant<K>> {
-        name.denied.fetch_add(1, Relaxed);
-        self.denied.fetch_add(1, Relaxed);
-        name.use_overflow();
-        let hash = self.seed.hash(name.text.as_bytes());
-        let shard = self.name_shard(hash);
-        let at = shard.table.find(low(hash), |at| shard.is(at, &name.text))?;
-        let named = shard.entries.get(at as usize)?;
-        Some(Grant {
-            cell: named.overflow.clone(),
-            id: None,
-        })
-    }
-
-    /// The overflow cell of the kind; `None` only while the registry is being built.
-    pub(crate) fn spare(&self) -> Option<Grant<K>> {
-        let spare = self.spare.as_ref()?;
-        K::series(spare).name.use_overflow();
-        Some(Grant {
-            cell: spare.clone(),
-            id: None,
-        })
-    }
-
-    fn hash(&self, name: &str, labels: &[u8]) -> u64 {
+    pub(super) fn hash(&self, name: &str, labels: &[u8]) -> u64 {
         self.seed.extend(self.seed.hash(name.as_bytes()), labels)
     }
 
-    /// The name of `key`, admitted if it is new. `None`: there is no room for a further name.
-    fn name(&self, key: &Key, me: u32) -> Option<Arc<Name>> {
-        let found = self.find_name(key.name());
-        if found.is_some() || self.name_count.load(Relaxed) > self.limits.metrics {
-            return found;
-        }
-        self.admit_name(key, me).map(|(name, _)| name)
-    }
-
-    fn name_shard(&self, hash: u64) -> MutexGuard<'_, NameShard<K>> {
-        self.names[high(hash, NAME_SHARDS)].lock()
-    }
-
-    /// Adds a name and its overflow series, or finds it, if another thread was faster.
-    fn admit_name(&self, key: &Key, me: u32) -> Option<(Arc<Name>, Arc<K::Cell>)> {
-        let text = key.name();
-        let hash = self.seed.hash(text.as_bytes());
-        let mut shard = self.name_shard(hash);
-        let found = shard.table.find(low(hash), |at| shard.is(at, text));
-        if let Some(named) = found.and_then(|at| shard.entries.get(at as usize)) {
-            return Some((named.name.clone(), named.overflow.clone()));
-        }
-        let table = shard.table.needs().unwrap_or(0);
-        let capacity = shard.entries.capacity();
-        let room = if shard.entries.len() < capacity {
-            0
-        } else {
-            layout::vec::<Named<K>>(layout::grown(capacity))
-        };
-        let bytes = Name::bytes(text);
-        self.claim_name()?;
-        if self.ledger.reserve(Part::Names, bytes + room).is_err() {
-            self.name_count.fetch_sub(1, Relaxed);
-            return None;
-        }
-        if self.ledger.reserve(Part::Index, table).is_err() {
-            self.name_count.fetch_sub(1, Relaxed);
-            self.ledger.release(Part::Names, bytes + room);
-            return None;
-        }
-        let schema = Schema::get(self.limits.schema);
-        let name = Arc::new(Name::new(key, schema, self.ledger.clone()));
-        let series = self.hash(text, key::OVERFLOW);
-        let Ok(Grant { cell: overflow, .. }) = self.series(&name, key::OVERFLOW, series, me) else {
-            self.name_count.fetch_sub(1, Relaxed);
-            drop(name);
-            self.ledger.release(Part::Names, bytes + room);
-            self.ledger.release(Part::Index, table);
-            return None;
-        };
-        if room > 0 {
-            layout::regrow(&mut shard.entries, layout::grown(capacity));
-            self.ledger
-                .release(Part::Names, layout::vec::<Named<K>>(capacity));
-        }
-        shard.entries.push(Named {
-            name: name.clone(),
-            overflow: overflow.clone(),
-        });
-        let at = u32::try_from(shard.entries.len() - 1).unwrap_or(END);
-        insert(&mut shard.table, low(hash), at, &self.ledger);
-        Some((name, overflow))
-    }
-
-    /// Counts one more name, if the limit allows. The kind's own name has a place beyond it.
-    fn claim_name(&self) -> Option<()> {
-        let mut now = self.name_count.load(Relaxed);
-        while now <= self.limits.metrics {
-            match self
-                .name_count
-                .compare_exchange_weak(now, now + 1, Relaxed, Relaxed)
-            {
-                Ok(_) => return Some(()),
-                Err(seen) => now = seen,
-            }
-        }
-        None
-    }
-
     /// The series of `name` with these labels: new, or found, if another thread was faster.
-    fn series(
+    pub(super) fn series(
         &self,
         name: &Arc<Name>,
         labels: &[u8],
@@ -504,80 +378,6 @@ impl<K: Kind> Registry<K> {
         shard.entries.get_mut(at).map(look)
     }
 
-    /// Calls `look` with every name.
-    pub(crate) fn for_each_name(&self, mut look: impl FnMut(&Arc<Name>)) {
-        for shard in &self.names {
-            for named in &shard.lock().entries {
-                look(&named.name);
-            }
-        }
-    }
-
-    /// The name that reads `text`.
-    pub(crate) fn find_name(&self, text: &str) -> Option<Arc<Name>> {
-        let hash = self.seed.hash(text.as_bytes());
-        let shard = self.name_shard(hash);
-        let at = shard.table.find(low(hash), |at| shard.is(at, text))?;
-        shard
-            .entries
-            .get(at as usize)
-            .map(|named| named.name.clone())
-    }
-
-    /// Takes cells apart that nobody holds. `None`: somebody does, or there is no room to remember who pins it.
-    /// `fold` receives each cell's content.
-    pub(crate) fn unwrap_cell(
-        &self,
-        id: SeriesId,
-        cell: Arc<K::Cell>,
-    ) -> Result<K::Cell, Arc<K::Cell>> {
-        let bytes = layout::arc::<K::Cell>();
-        let mut zombies = self.zombies.lock();
-        if zombies.len() == zombies.capacity() {
-            let before = layout::vec::<Zombie>(zombies.capacity());
-            let larger = layout::grown(zombies.capacity());
-            let room = self
-                .ledger
-                .reserve(Part::Caches, layout::vec::<Zombie>(larger));
-            if room.is_err() {
-                return Err(cell);
-            }
-            layout::regrow(&mut zombies, larger);
-            self.ledger.release(Part::Caches, before);
-        }
-        let cell = Arc::try_unwrap(cell)?;
-        let pinned = self
-            .pins
-            .word(pin_of(id))
-            .is_some_and(|pins| pins.load(PINNED_AT_EVICTION) > 0);
-        if pinned {
-            zombies.push(Zombie { id, bytes });
-        } else {
-            self.ledger.release(Part::Series, bytes);
-        }
-        Ok(cell)
-    }
-
-    /// Gives back what no cache pins any more.
-    pub(crate) fn bury(&self) {
-        let mut zombies = self.zombies.lock();
-        zombies.retain(|zombie| {
-            let pinned = self
-                .pins
-                .word(pin_of(zombie.id))
-                .is_some_and(|pins| pins.load(PINNED_AT_BURIAL) > 0);
-            if !pinned {
-                self.ledger.release(Part::Series, zombie.bytes);
-            }
-            pinned
-        });
-        if zombies.is_empty() && zombies.capacity() > 0 {
-            let bytes = layout::vec::<Zombie>(zombies.capacity());
-            *zombies = Vec::new();
-            self.ledger.release(Part::Caches, bytes);
-        }
-    }
-
     /// Removes a series for good: its key, its place and its id. It has no cells.
     pub(crate) fn forget(&self, shard: &mut Shard<K>, at: usize) {
         let Some(entry) = shard.entries.get_mut(at) else {
@@ -655,16 +455,8 @@ impl<K: Kind> Shard<K> {
     }
 }
 
-impl<K: Kind> NameShard<K> {
-    fn is(&self, at: u32, text: &str) -> bool {
-        self.entries
-            .get(at as usize)
-            .is_some_and(|named| *named.name.text == *text)
-    }
-}
-
 /// Inserts into a table whose growth the caller has reserved, and gives back what the old one took.
-fn insert(table: &mut Table, hash: u32, at: u32, ledger: &Ledger) {
+pub(super) fn insert(table: &mut Table, hash: u32, at: u32, ledger: &Ledger) {
     let before = table.bytes();
     table.insert(hash, at);
     if table.bytes() != before {
@@ -673,7 +465,7 @@ fn insert(table: &mut Table, hash: u32, at: u32, ledger: &Ledger) {
 }
 
 /// The shard of a hash: its upper bits.
-fn high(hash: u64, shards: usize) -> usize {
+pub(super) fn high(hash: u64, shards: usize) -> usize {
     (hash >> 32) as usize % shards
 }
 

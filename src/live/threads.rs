@@ -57,7 +57,7 @@ pub(crate) struct Busy(());
 impl Busy {
     /// `None`: this thread is busy already.
     pub(crate) fn enter() -> Option<Self> {
-        (!BUSY.replace(true)).then_some(Self(()))
+        (!BUSY.replace(true)).then(|| Self(()))
     }
 }
 

@@ -261,7 +261,9 @@ impl<S: Shape> Selection<Counters, S> {
 
     pub(super) fn counted<T>(&self, ask: impl Fn(&Counted) -> Option<T>) -> Answers<T> {
         self.rows(|found, group, frames| {
-            let _room = found.scratch.beside(frames.len() * size_of::<(u64, u64)>())?;
+            let _room = found
+                .scratch
+                .beside(frames.len() * size_of::<(u64, u64)>())?;
             let Some(frames) = found.timeline.frames.get(frames) else {
                 return Ok(None);
             };

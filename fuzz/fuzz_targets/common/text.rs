@@ -1,7 +1,7 @@
 //! Names, values and labels as programs and attackers make them.
 
 use arbitrary::Arbitrary;
-use metrics_recall::metrics::{Key, Label, SharedString};
+use metrics_recall::metrics::{Label, SharedString};
 
 /// A name or a value.
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -16,7 +16,14 @@ pub enum Text<'a> {
 }
 
 const KNOWN: [&str; 8] = ["a", "b", "c", "requests", "seconds", "route", "x", "zz"];
-const SPECIAL: [&str; 6] = ["", "overflow", "true", "recall_overflow", "\0", "\u{10ffff}é"];
+const SPECIAL: [&str; 6] = [
+    "",
+    "overflow",
+    "true",
+    "recall_overflow",
+    "\0",
+    "\u{10ffff}é",
+];
 
 fn of(list: &[&'static str], at: u8) -> &'static str {
     list[usize::from(at) % list.len()]
@@ -68,8 +75,4 @@ impl Labels<'_> {
         }
         labels
     }
-}
-
-pub fn key(name: Text<'_>, labels: &Labels<'_>) -> Key {
-    Key::from_parts(name.shared(), labels.list())
 }

@@ -1,15 +1,16 @@
 //! Histograms: buckets, sums and extremes of one record may be read in different ticks, and all of them are read.
 
 use super::super::{
-    Live,
+    Histogram, Live,
+    buckets::{BYTES, WRAPPED, WRAPS_TAKEN},
     histogram::{HistogramCell, NEWS_TAKEN, OWNED_NEWS, SHARED_NEWS},
-    series::Cells,
+    series::{Cells, Kind},
 };
 use super::{
     AMPLE, Heard, LIMITS, SERIES, Ticker, admit, cache, check, check_weakened, hand_out, key, store,
 };
 use crate::{
-    ledger::{Ledger, Part},
+    ledger::{BASE, Ledger, PARTS, Part},
     util::sync::{Arc, quietly},
 };
 use loom::thread;
@@ -134,7 +135,9 @@ fn folding_against_records() {
         ticker.sweep();
     }
     assert_heard(&ticker, &[FIRST, 8.0, 6.0]);
-    let one = live.histograms.with(SERIES, |entry| matches!(entry.cells, Cells::One(_)));
+    let one = live
+        .histograms
+        .with(SERIES, |entry| matches!(entry.cells, Cells::One(_)));
     assert_eq!(one, Some(true), "not folded");
     drop(first);
 }
@@ -163,11 +166,174 @@ fn eviction_against_records() {
         ticker.sweep();
     }
     assert_heard(&ticker, &[FIRST, 8.0, 6.0]);
-    let gone = live.histograms.with(SERIES, |entry| matches!(entry.cells, Cells::Ghost(_)));
+    let gone = live
+        .histograms
+        .with(SERIES, |entry| matches!(entry.cells, Cells::Ghost(_)));
     assert_eq!(gone, Some(true), "not evicted");
 }
 
 #[test]
 fn an_evicted_histogram_loses_no_record() {
     check(eviction_against_records);
+}
+
+/// Leaves `room` bytes of the ledger to live data.
+fn leave(ledger: &Ledger, room: usize) {
+    let live = PARTS.map(|part| ledger.part(part) * usize::from(part.is_live()));
+    let free = ledger.live_limit() - BASE - live.iter().sum::<usize>();
+    ledger.reserve(Part::Series, free - room).unwrap();
+}
+
+/// Two threads touch the same page of the shared part, and there are `room` bytes for it.
+fn first_touches(room: usize) {
+    let ledger = Arc::new(Ledger::new(AMPLE));
+    let live = std::sync::Arc::new(quietly(|| Live::new(ledger, LIMITS)).unwrap());
+    admit(&live.histograms);
+    let shared = cell(&live, 1);
+    let mut ticker = Ticker::new(&live);
+    leave(&live.ledger, room);
+    let threads = [8.0, 6.0].map(|value| {
+        let shared = shared.clone();
+        thread::spawn(move || shared.put(value, 1, 2))
+    });
+    ticker.sweep();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    ticker.sweep();
+    ticker.sweep();
+    assert_heard(&ticker, &[8.0, 6.0]);
+    let series = live
+        .histograms
+        .with(SERIES, |entry| entry.cells.series().cloned());
+    let hung = Histogram::hangs_on_series(&series.flatten().unwrap());
+    assert_eq!(live.ledger.part(Part::Pages), hung, "ledger is off");
+    assert!(hung <= room, "above the budget");
+}
+
+fn first_touches_with_room() {
+    first_touches(1 << 20);
+}
+
+fn first_touches_with_room_for_one() {
+    first_touches(BYTES.0 + BYTES.1);
+}
+
+fn first_touches_without_a_page() {
+    first_touches(BYTES.0);
+}
+
+fn first_touches_without_room() {
+    first_touches(0);
+}
+
+#[test]
+fn a_page_is_made_once() {
+    check(first_touches_with_room);
+}
+
+#[test]
+fn a_page_that_just_fits_is_made_or_missed() {
+    check(first_touches_with_room_for_one);
+}
+
+#[test]
+fn a_page_that_does_not_fit_loses_no_record() {
+    check(first_touches_without_a_page);
+}
+
+#[test]
+fn a_directory_that_does_not_fit_loses_no_record() {
+    check(first_touches_without_room);
+}
+
+const WRAP: u64 = 1 << 32;
+
+/// A count passes 2^32, by the thread `writer`, while the tick sweeps; it has done so before.
+fn wrapping_count(writer: u32) {
+    let live = store(LIMITS);
+    let counts = cell(&live, 1);
+    counts.put(FIRST, WRAP, writer);
+    counts.put(FIRST, WRAP - 1, writer);
+    let mut ticker = Ticker::new(&live);
+    ticker.sweep();
+    assert_eq!(ticker.histogram.count, 2 * WRAP - 1, "lost");
+    let thread = thread::spawn(move || counts.put(FIRST, 1, writer));
+    ticker.sweep();
+    assert!(
+        [0, 1].contains(&ticker.histogram.count.wrapping_sub(2 * WRAP - 1)),
+        "invented"
+    );
+    time_passes();
+    ticker.sweep();
+    thread.join().unwrap();
+    ticker.sweep();
+    ticker.sweep();
+    assert_eq!(ticker.histogram.count, 2 * WRAP, "lost");
+}
+
+fn owners_wrapping_count() {
+    wrapping_count(1);
+}
+
+fn shared_wrapping_count() {
+    wrapping_count(2);
+}
+
+/// As [`wrapping_count`], for the first time and without room to note it.
+fn wrapping_count_without_room(writer: u32) {
+    let live = store(LIMITS);
+    let counts = cell(&live, 1);
+    counts.put(FIRST, WRAP - 2, writer);
+    let mut ticker = Ticker::new(&live);
+    leave(&live.ledger, 0);
+    let threads = [writer, 3].map(|me| {
+        let counts = counts.clone();
+        thread::spawn(move || counts.put(FIRST, 2, me))
+    });
+    ticker.sweep();
+    let more = ticker.histogram.count.wrapping_sub(WRAP - 2);
+    assert!([0, 2, 4].contains(&more), "invented");
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    ticker.sweep();
+    ticker.sweep();
+    assert_eq!(ticker.histogram.count, WRAP + 2, "lost");
+}
+
+fn owners_wrapping_count_without_room() {
+    wrapping_count_without_room(1);
+}
+
+fn shared_wrapping_count_without_room() {
+    wrapping_count_without_room(2);
+}
+
+#[test]
+fn a_count_that_cannot_wrap_goes_on_elsewhere() {
+    check(owners_wrapping_count_without_room);
+    check(shared_wrapping_count_without_room);
+}
+
+#[test]
+fn an_owners_count_may_wrap() {
+    check(owners_wrapping_count);
+}
+
+#[test]
+fn a_shared_count_may_wrap() {
+    check(shared_wrapping_count);
+}
+
+#[test]
+#[should_panic(expected = "invented")]
+fn wrapping_needs_its_release() {
+    check_weakened(WRAPPED, owners_wrapping_count);
+}
+
+#[test]
+#[should_panic(expected = "invented")]
+fn wraps_need_to_be_acquired() {
+    check_weakened(WRAPS_TAKEN, owners_wrapping_count);
 }

@@ -12,7 +12,8 @@ mod limits;
 use super::{
     Live,
     cache::{Cache, Look},
-    drain::{Collector, Sweep},
+    collect::Collector,
+    drain::Sweep,
     registry::{Limits, Registry},
     series::Kind,
 };

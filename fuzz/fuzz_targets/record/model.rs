@@ -1,0 +1,241 @@
+//! What a store should know, kept in the simplest way.
+
+use crate::input::Setup;
+use metrics_recall::metrics::Key;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// Values of one histogram in one tick, or in more.
+#[derive(Clone, Debug, Default)]
+pub struct Values {
+    pub list: Vec<(f64, u64)>,
+}
+
+impl Values {
+    pub fn count(&self) -> u64 {
+        self.list.iter().fold(0, |sum, v| sum.wrapping_add(v.1))
+    }
+
+    /// Whether the count is what it seems, and small enough to be exact as a float.
+    pub fn is_countable(&self) -> bool {
+        let count = self.list.iter().map(|v| u128::from(v.1)).sum::<u128>();
+        count < 1 << 50
+    }
+
+    pub fn size(&self) -> f64 {
+        self.list.iter().map(|(v, n)| (v * *n as f64).abs()).sum()
+    }
+
+    pub fn sum(&self) -> f64 {
+        self.list.iter().map(|(v, n)| v * *n as f64).sum()
+    }
+
+    pub fn sorted(&self) -> Vec<(f64, u64)> {
+        let mut list = self.list.clone();
+        list.sort_by(|a, b| a.0.total_cmp(&b.0));
+        list
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Frame {
+    start_ns: u64,
+    end_ns: u64,
+    counters: BTreeMap<String, u64>,
+    histograms: BTreeMap<String, Values>,
+}
+
+/// A gauge of one key, as long as it is one of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Level {
+    pub last: f64,
+}
+
+#[derive(Debug)]
+pub struct Model {
+    pub totals: BTreeMap<String, u64>,
+    /// Names that `absolute` was called for.
+    pub raised: BTreeSet<String>,
+    pub gauges: BTreeMap<String, BTreeMap<String, Level>>,
+    /// Gauges that were ever near the end of the floats, or beyond.
+    pub wild: BTreeSet<String>,
+    /// Sizes of all values ever.
+    pub sizes: BTreeMap<String, f64>,
+    pub schema: i32,
+    /// Any histogram that ever existed.
+    pub observed: BTreeSet<String>,
+    /// A key was met whose name alone is too long.
+    pub nameless: bool,
+    next: Frame,
+    frames: Vec<Frame>,
+    retention_ns: u64,
+    is_shut: bool,
+    series: u64,
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The labels as one text, whatever their order.
+fn labels(key: &Key) -> String {
+    let map: BTreeMap<&str, &str> = key.labels().map(|l| (l.key(), l.value())).collect();
+    let said = map.iter().filter(|(_, value)| !value.is_empty());
+    format!("{:?}", said.collect::<Vec<_>>())
+}
+
+impl Model {
+    pub fn new(setup: &Setup) -> Self {
+        Self {
+            totals: BTreeMap::new(),
+            raised: BTreeSet::new(),
+            gauges: BTreeMap::new(),
+            wild: BTreeSet::new(),
+            sizes: BTreeMap::new(),
+            schema: setup.schema(),
+            observed: BTreeSet::new(),
+            nameless: false,
+            next: Frame {
+                start_ns: nanos(setup.elapsed.get()),
+                end_ns: nanos(setup.elapsed.get()),
+                ..Frame::default()
+            },
+            frames: Vec::new(),
+            retention_ns: nanos(setup.retention()),
+            is_shut: false,
+            series: 0,
+        }
+    }
+
+    pub fn count(&mut self, name: &str, n: u64) {
+        for map in [&mut self.totals, &mut self.next.counters] {
+            let total = map.entry(name.to_owned()).or_default();
+            *total = total.wrapping_add(n);
+        }
+    }
+
+    pub fn raise(&mut self, name: &str, _: u64) {
+        self.count(name, 0);
+        self.raised.insert(name.to_owned());
+    }
+
+    fn level(&mut self, key: &Key) -> &mut Level {
+        let gauges = self.gauges.entry(key.name().to_owned()).or_default();
+        gauges.entry(labels(key)).or_default()
+    }
+
+    pub fn set(&mut self, key: &Key, value: f64) {
+        let level = self.level(key);
+        if !value.is_nan() {
+            level.last = value;
+        }
+        self.tame(key, value);
+    }
+
+    pub fn add(&mut self, key: &Key, by: f64) {
+        let level = self.level(key);
+        let next = level.last + by;
+        if !next.is_nan() {
+            level.last = next;
+        }
+        self.tame(key, next);
+    }
+
+    fn tame(&mut self, key: &Key, value: f64) {
+        if value.is_nan() || value.abs() > 1e300 {
+            self.wild.insert(key.name().to_owned());
+        }
+    }
+
+    pub fn observe(&mut self, name: &str, value: f64, count: usize) {
+        self.observed.insert(name.to_owned());
+        if count == 0 || !value.is_finite() {
+            return;
+        }
+        let values = self.next.histograms.entry(name.to_owned()).or_default();
+        values.list.push((value, count as u64));
+        *self.sizes.entry(name.to_owned()).or_default() += (value * count as f64).abs();
+    }
+
+    pub fn advance(&mut self, by: Duration) {
+        self.next.end_ns = self.next.end_ns.saturating_add(nanos(by));
+    }
+
+    /// Whether this is the first shutdown.
+    pub fn shutdown(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_shut, true)
+    }
+
+    /// Gives whether the tick joins the one before.
+    pub fn tick(&mut self) -> bool {
+        let end_ns = self.next.end_ns;
+        let empty = Frame {
+            start_ns: end_ns,
+            end_ns,
+            ..Frame::default()
+        };
+        let next = std::mem::replace(&mut self.next, empty);
+        match self.frames.last_mut() {
+            Some(last) if last.end_ns == end_ns => {
+                for (name, n) in next.counters {
+                    let total = last.counters.entry(name).or_default();
+                    *total = total.wrapping_add(n);
+                }
+                for (name, values) in next.histograms {
+                    let all = last.histograms.entry(name).or_default();
+                    all.list.extend(values.list);
+                }
+                true
+            }
+            _ => {
+                let limit = end_ns.saturating_sub(self.retention_ns);
+                self.frames.retain(|f| f.end_ns > limit || limit == 0);
+                self.frames.push(next);
+                false
+            }
+        }
+    }
+
+    /// What frames span.
+    pub fn covered_ns(&self) -> u64 {
+        let ends = self.frames.first().zip(self.frames.last());
+        ends.map_or(0, |(first, last)| last.end_ns - first.start_ns)
+    }
+
+    /// What the newest frame spans.
+    pub fn newest_ns(&self) -> u64 {
+        self.frames.last().map_or(0, |f| f.end_ns - f.start_ns)
+    }
+
+    /// A handle was made.
+    pub fn meet(&mut self, key: &Key) {
+        self.nameless |= key.name().len() > 4096;
+        self.series += 1;
+    }
+
+    /// At least as many series as there are.
+    pub fn series(&self) -> u64 {
+        self.series
+    }
+
+    pub fn has_frames(&self) -> bool {
+        !self.frames.is_empty()
+    }
+
+    /// Increments of a counter in everything that is kept.
+    pub fn increase(&self, name: &str) -> u64 {
+        let frames = self.frames.iter().filter_map(|f| f.counters.get(name));
+        frames.fold(0, |sum, n| sum.wrapping_add(*n))
+    }
+
+    /// Values of a histogram in everything that is kept.
+    pub fn values(&self, name: &str) -> Values {
+        let frames = self.frames.iter().filter_map(|f| f.histograms.get(name));
+        let list = frames.flat_map(|values| values.list.iter().copied());
+        Values {
+            list: list.collect(),
+        }
+    }
+}

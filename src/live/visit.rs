@@ -1,0 +1,264 @@
+//! How a sweep visits one series of each kind.
+
+use super::{
+    Counter, Gauge, Histogram,
+    buckets::Receive,
+    collect::{Collector, room},
+    counter::{self, CounterCell},
+    drain::Visit,
+    gauge::{GaugeMemory, GaugeReading},
+    histogram::{Gathered, HistogramCell, two_sum},
+    series::{Cells, Entry, Kind, Series},
+    stripes::Stripes,
+};
+use crate::{
+    ledger::{Ledger, Part},
+    model::{
+        frame::{GaugePoint, HistogramPoint, SeriesId},
+        schema::Code,
+    },
+    util::sync::Arc,
+};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// A foreign word that has counted this much, and grows by `STRIPE_RATE` a tick, is hot.
+const STRIPE_FROM: u64 = 1 << 20;
+const STRIPE_RATE: u64 = 1 << 16;
+
+/// Bytes of a distribution without its shape.
+const SHAPELESS: usize = 32;
+
+impl Visit for Counter {
+    #[inline(always)]
+    fn warm(cell: &CounterCell) -> u64 {
+        cell.peek()
+    }
+
+    #[inline]
+    fn read(entry: &mut Entry<Self>, id: SeriesId, _: bool, to: &mut Collector) -> Option<bool> {
+        let cells = entry.cells.as_slice();
+        if cells.is_empty() {
+            return Some(false);
+        }
+        let reading = counter::read(cells);
+        let delta = reading.grown.wrapping_sub(entry.memory.seen);
+        if delta == 0 {
+            return Some(false);
+        }
+        let Collector { draft, ledger, .. } = to;
+        let fits = room(&mut draft.counters.0, 1, ledger) && room(&mut draft.counters.1, 1, ledger);
+        if !fits {
+            return None;
+        }
+        if delta >= STRIPE_RATE {
+            hang_stripes(cells, ledger);
+        }
+        draft.counters.0.push(id);
+        draft.counters.1.push(delta);
+        entry.memory.seen = reading.grown;
+        Some(true)
+    }
+
+    fn leave(cell: CounterCell, _: &Series<Self>, carry: &mut u64) {
+        *carry = carry.wrapping_add(cell.sum());
+    }
+
+    fn settle(entry: &mut Entry<Self>, id: SeriesId, carry: u64, to: &mut Collector) {
+        if let Some(cell) = entry.cells.as_slice().first() {
+            return cell.absorb(carry);
+        }
+        let Cells::Ghost(series) = &entry.cells else {
+            return;
+        };
+        let grown = carry.wrapping_add(counter::above_floor(series));
+        let delta = grown.wrapping_sub(entry.memory.seen);
+        if delta > 0 {
+            to.draft.counters.0.push(id);
+            to.draft.counters.1.push(delta);
+            entry.memory.seen = grown;
+        }
+    }
+
+    fn has_room(to: &mut Collector) -> bool {
+        let Collector { draft, ledger, .. } = to;
+        room(&mut draft.counters.0, 1, ledger) && room(&mut draft.counters.1, 1, ledger)
+    }
+
+    fn retire(series: &Series<Self>, memory: &Self::Memory) {
+        let total = counter::read_ghost(series, memory).total();
+        series.name.retired.fetch_add(total, Relaxed);
+    }
+}
+
+/// Threads that share a handle get lines of their own, where they write a lot.
+#[cold]
+fn hang_stripes(cells: &[Arc<CounterCell>], ledger: &Ledger) {
+    for cell in cells {
+        if cell.is_striped() || cell.foreign() < STRIPE_FROM {
+            continue;
+        }
+        let bytes = size_of::<Stripes>();
+        if ledger.reserve(Part::Series, bytes).is_ok() && !cell.hang(Box::default()) {
+            ledger.release(Part::Series, bytes);
+        }
+    }
+}
+
+impl Visit for Gauge {
+    #[inline(always)]
+    fn warm(cell: &Self::Cell) -> u64 {
+        u64::from(Self::series(cell).shared.is_touched())
+    }
+
+    #[inline]
+    fn read(entry: &mut Entry<Self>, id: SeriesId, _: bool, to: &mut Collector) -> Option<bool> {
+        let Some(series) = entry.cells.series() else {
+            return Some(false);
+        };
+        let memory = &mut entry.memory;
+        let is_ghost = matches!(entry.cells, Cells::Ghost(_));
+        if memory.last.is_nan() && (is_ghost || series.name.hides(&series.labels)) {
+            return Some(false);
+        }
+        if !Self::has_room(to) {
+            return None;
+        }
+        if is_ghost {
+            push_gauge(to, id, GONE, memory);
+            return Some(true);
+        }
+        let now = series.shared.take();
+        if now.differs_from(memory.last) {
+            push_gauge(to, id, now, memory);
+            return Some(true);
+        }
+        // Set to what it was: nothing to write, and yet in use.
+        Some(now.set)
+    }
+
+    fn leave(_: Self::Cell, _: &Series<Self>, _: &mut u64) {}
+
+    fn settle(entry: &mut Entry<Self>, id: SeriesId, _: u64, to: &mut Collector) {
+        if let Cells::Ghost(series) = &entry.cells {
+            // Set since it was read: the value is shown now, and that it is gone in the next tick.
+            let now = series.shared.take();
+            let late = now.differs_from(entry.memory.last);
+            push_gauge(to, id, if late { now } else { GONE }, &mut entry.memory);
+        }
+    }
+
+    fn has_room(to: &mut Collector) -> bool {
+        let Collector { draft, ledger, .. } = to;
+        room(&mut draft.gauges.0, 1, ledger) && room(&mut draft.gauges.1, 1, ledger)
+    }
+
+    fn retire(_: &Series<Self>, _: &Self::Memory) {}
+}
+
+/// What a gauge did that was evicted.
+const GONE: GaugeReading = GaugeReading {
+    last: f64::NAN,
+    min: f64::NAN,
+    max: f64::NAN,
+    set: false,
+};
+
+fn push_gauge(to: &mut Collector, id: SeriesId, now: GaugeReading, memory: &mut GaugeMemory) {
+    to.draft.gauges.0.push(id);
+    to.draft.gauges.1.push(GaugePoint {
+        last: now.last,
+        min: now.min,
+        max: now.max,
+        prev: memory.last,
+    });
+    memory.last = now.last;
+}
+
+impl Visit for Histogram {
+    #[inline(always)]
+    fn warm(cell: &HistogramCell) -> u64 {
+        u64::from(cell.is_touched())
+    }
+
+    /// `again`: something changed in the tick before. A record may have been under way then whose news came too early;
+    /// it is not missed for a second time.
+    fn read(
+        entry: &mut Entry<Self>,
+        id: SeriesId,
+        again: bool,
+        to: &mut Collector,
+    ) -> Option<bool> {
+        let Some(series) = entry.cells.series().cloned() else {
+            return Some(false);
+        };
+        let cells = entry.cells.as_slice();
+        let touched =
+            again || series.shared.is_touched() || cells.iter().any(|cell| cell.is_touched());
+        if !touched {
+            return Some(false);
+        }
+        if !Self::has_room(to) {
+            return None;
+        }
+        to.fine.clear();
+        to.spans.clear();
+        let mut gathered = Gathered::default();
+        for cell in cells {
+            gathered.add(cell.gather());
+            cell.buckets().drain(to);
+        }
+        gathered.add(series.shared.gather());
+        series.shared.buckets().drain(to);
+        to.settle();
+        let count = to.count();
+        if count == 0 && gathered.is_nothing() {
+            return Some(false);
+        }
+        let memory = &mut entry.memory;
+        memory.count = memory.count.wrapping_add(count);
+        (memory.sum, memory.rest) = two_sum(memory.sum, memory.rest, gathered.sum);
+        to.encode(count);
+        let end = u32::try_from(to.draft.bytes.len()).unwrap_or(u32::MAX);
+        let (min, max) = gathered.extremes();
+        to.draft.histograms.0.push(id);
+        to.draft.histograms.1.push(HistogramPoint {
+            count,
+            sum: gathered.sum,
+            min,
+            max,
+            end,
+        });
+        Some(true)
+    }
+
+    fn leave(cell: HistogramCell, series: &Series<Self>, _: &mut u64) {
+        let rest = cell.gather();
+        cell.buckets().drain(&mut Remains(series));
+        series.shared.take_over(rest);
+    }
+
+    fn settle(_: &mut Entry<Self>, _: SeriesId, _: u64, _: &mut Collector) {}
+
+    fn has_room(to: &mut Collector) -> bool {
+        let Collector { draft, ledger, .. } = to;
+        room(&mut draft.histograms.0, 1, ledger)
+            && room(&mut draft.histograms.1, 1, ledger)
+            && room(&mut draft.bytes, SHAPELESS, ledger)
+    }
+
+    fn retire(_: &Series<Self>, _: &Self::Memory) {}
+}
+
+/// What a dead cell had counted since it was read goes to the series' shared part.
+struct Remains<'a>(&'a Series<Histogram>);
+
+impl Receive for Remains<'_> {
+    fn bucket(&mut self, code: Code, count: u64) {
+        let Series { name, shared, .. } = self.0;
+        shared.count(name, code, count);
+    }
+
+    fn span(&mut self, from: Code, _: Code, count: u64) {
+        self.0.shared.buckets().add_coarse(from, count);
+    }
+}
