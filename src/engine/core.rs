@@ -8,11 +8,12 @@ use crate::{
     history::{Charge, Timeline},
     ledger::{Full, Ledger, Part},
     live::{
-        Busy, Counter, Gauge, Histogram, Kind, Live, Name, Series,
+        Busy, Counter, Entry, Gauge, Histogram, Kind, Live, Name,
         registry::{Limits, Registry},
     },
-    model::{MetricKind, frame::SeriesId, schema::Schema},
-    query::{Ask, Found, Member, Query},
+    model::{MetricKind, schema::Schema},
+    query::{Ask, Found, Member, Query, Sum, Values},
+    util::layout,
 };
 use parking_lot::Mutex;
 use std::sync::{
@@ -91,18 +92,8 @@ impl Core {
 trait Asked: Kind {
     fn registry(live: &Live) -> &Registry<Self>;
 
-    /// A series as a member of a question.
-    fn member(live: &Live, id: SeriesId, name: &Name, query: &Query) -> Option<Member>;
-}
-
-fn accepted<K: Kind>(
-    series: Option<&Arc<Series<K>>>,
-    name: &Name,
-    query: &Query,
-) -> Option<Box<[u8]>> {
-    let series = series.filter(|series| std::ptr::eq::<Name>(&raw const *series.name, name))?;
-    let shown = !name.hides(&series.labels) && query.accepts(&series.labels);
-    shown.then(|| series.labels.clone())
+    /// What a series says of itself.
+    fn values(entry: &Entry<Self>) -> Values;
 }
 
 impl Asked for Counter {
@@ -110,19 +101,11 @@ impl Asked for Counter {
         &live.counters
     }
 
-    fn member(live: &Live, id: SeriesId, name: &Name, query: &Query) -> Option<Member> {
-        let seen = live.counters.with(id, |entry| {
-            let labels = accepted(entry.cells.series(), name, query)?;
-            Some((labels, entry.total()))
-        });
-        let (labels, total) = seen??;
-        Some(Member {
-            id,
-            labels,
-            total,
-            now: 0.0,
-            held: 0.0,
-        })
+    fn values(entry: &Entry<Self>) -> Values {
+        Values {
+            total: entry.total(),
+            ..Values::default()
+        }
     }
 }
 
@@ -131,19 +114,12 @@ impl Asked for Gauge {
         &live.gauges
     }
 
-    fn member(live: &Live, id: SeriesId, name: &Name, query: &Query) -> Option<Member> {
-        let seen = live.gauges.with(id, |entry| {
-            let labels = accepted(entry.cells.series(), name, query)?;
-            Some((labels, entry.now(), entry.memory.last))
-        });
-        let (labels, now, held) = seen??;
-        Some(Member {
-            id,
-            labels,
-            total: 0,
-            now,
-            held,
-        })
+    fn values(entry: &Entry<Self>) -> Values {
+        Values {
+            now: entry.now(),
+            held: entry.memory.last,
+            ..Values::default()
+        }
     }
 }
 
@@ -152,68 +128,89 @@ impl Asked for Histogram {
         &live.histograms
     }
 
-    fn member(live: &Live, id: SeriesId, name: &Name, query: &Query) -> Option<Member> {
-        let labels = live
-            .histograms
-            .with(id, |entry| accepted(entry.cells.series(), name, query));
-        Some(Member {
-            id,
-            labels: labels??,
-            total: 0,
-            now: 0.0,
-            held: 0.0,
-        })
+    fn values(_: &Entry<Self>) -> Values {
+        Values::default()
     }
 }
 
+/// The labels of a series, if the question is about it.
+fn accepted<'a, K: Kind>(entry: &'a Entry<K>, name: &Name, query: &Query) -> Option<&'a [u8]> {
+    let series = entry.cells.series();
+    let series = series.filter(|series| std::ptr::eq::<Name>(&raw const *series.name, name))?;
+    let shown = !name.hides(&series.labels) && query.accepts(&series.labels);
+    shown.then_some(&series.labels)
+}
+
 impl Core {
-    fn find_in<K: Asked>(&self, query: &Query) -> Option<Found> {
+    fn name<K: Asked>(&self, query: &Query) -> Option<Arc<Name>> {
         let name = K::registry(&self.live).find_name(&query.name)?;
-        let ids = name.members.lock().len();
-        let each = size_of::<Member>() + size_of::<SeriesId>();
-        let mut scratch = Charge::new(&self.live.ledger, Part::Queries, ids * each)
-            .inspect_err(|_| self.refuse_question())
-            .ok()?;
-        let ids: Vec<SeriesId> = name.members.lock().iter().take(ids).collect();
-        let mut members = Vec::with_capacity(ids.len());
-        for id in ids {
-            let Some(member) = K::member(&self.live, id, &name, query) else {
-                continue;
-            };
-            if scratch.add(member.labels.len()).is_err() {
-                self.refuse_question();
-                return None;
+        (!name.is_unused()).then_some(name)
+    }
+
+    fn find_in<K: Asked>(&self, query: &Query) -> Option<Found> {
+        let name = self.name::<K>(query)?;
+        let found = self.members::<K>(query, &name);
+        found.inspect_err(|Full| self.refuse()).ok()
+    }
+
+    fn members<K: Asked>(&self, query: &Query, name: &Name) -> Result<Found, Full> {
+        let most = name.members.lock().len();
+        let bytes = layout::vec::<Member>(most);
+        let mut scratch = Charge::new(&self.live.ledger, Part::Queries, bytes)?;
+        let mut members = Vec::with_capacity(most);
+        let mut full = Ok(());
+        name.for_each_member(|id| {
+            if full.is_err() || members.len() == most {
+                return;
             }
-            members.push(member);
-        }
-        members.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
-        if members.is_empty() && name.is_spare() {
-            return None;
-        }
-        let retired = if query.matchers.is_empty() {
-            name.retired.load(Relaxed)
-        } else {
-            0
-        };
-        Some(Found {
+            let member = K::registry(&self.live).with(id, |entry| {
+                let labels = accepted(entry, name, query)?;
+                // Labels are for groups only.
+                let labels = if query.by.is_empty() { &[] } else { labels };
+                full = scratch.add(labels.len());
+                full.is_ok().then(|| Member {
+                    id,
+                    labels: labels.into(),
+                    values: K::values(entry),
+                })
+            });
+            members.extend(member.flatten());
+        });
+        full.map(|()| Found {
             members,
-            retired,
             timeline: self.timeline(),
             schema: Schema::get(self.plan.schema),
             scratch,
         })
     }
 
-    fn refuse_question(&self) {
-        self.counts.refused_questions.fetch_add(1, Relaxed);
+    /// Adds up what is live, in no memory at all: it answers also when there is none left.
+    fn sum_in<K: Asked>(&self, query: &Query) -> Option<Sum> {
+        let registry = K::registry(&self.live);
+        let name = self.name::<K>(query)?;
+        let all = query.matchers.is_empty();
+        loop {
+            let retired = name.retired.load(Relaxed);
+            let mut sum = Sum::default();
+            name.for_each_member(|id| {
+                let values = registry.with(id, |entry| {
+                    accepted(entry, &name, query).map(|_| K::values(entry))
+                });
+                if let Some(values) = values.flatten() {
+                    sum.add(values);
+                }
+            });
+            // A series that joined the retired ones meanwhile may be in both.
+            if name.retired.load(Relaxed) == retired {
+                let found = all || sum.members > 0;
+                sum.total = sum.total.wrapping_add(if all { retired } else { 0 });
+                return found.then_some(sum);
+            }
+        }
     }
 }
 
 impl Ask for Core {
-    fn refuse(&self) {
-        self.refuse_question();
-    }
-
     /// Members before the timeline: what a tick between the two changes is in the timeline then, with what was before.
     fn find(&self, query: &Query) -> Option<Found> {
         // What an allocation emits while a shard is locked must not look for that lock.
@@ -223,5 +220,18 @@ impl Ask for Core {
             MetricKind::Gauge => self.find_in::<Gauge>(query),
             MetricKind::Histogram => self.find_in::<Histogram>(query),
         }
+    }
+
+    fn sum(&self, query: &Query) -> Option<Sum> {
+        let _busy = Busy::enter();
+        match query.kind {
+            MetricKind::Counter => self.sum_in::<Counter>(query),
+            MetricKind::Gauge => self.sum_in::<Gauge>(query),
+            MetricKind::Histogram => self.sum_in::<Histogram>(query),
+        }
+    }
+
+    fn refuse(&self) {
+        self.counts.refused_questions.fetch_add(1, Relaxed);
     }
 }

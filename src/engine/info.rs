@@ -121,7 +121,7 @@ fn collect<K: Kind>(core: &Core, registry: &Registry<K>, all: &mut Vec<MetricInf
         } else {
             name.denied.load(std::sync::atomic::Ordering::Relaxed)
         };
-        if overflowed == 0 && name.is_spare() {
+        if name.is_unused() {
             continue;
         }
         let described = core.live.descriptions.find(K::KIND, &name.text);

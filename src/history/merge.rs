@@ -7,14 +7,25 @@ use crate::{
 
 /// Most bytes that unpacked buckets of any one histogram of the two take.
 pub(crate) fn unpacked(frame: &Frame, draft: &Draft) -> usize {
-    // A bucket takes at least two bytes packed, and sixteen unpacked; both sides and their union exist at once.
-    let packed = frame.bytes.len().max(draft.bytes.len());
-    packed.saturating_mul(8 * 4)
+    // A bucket takes at least two bytes packed, and sixteen unpacked; both sides and their union exist at once, and a
+    // list that grows is up to three times as long as what is in it.
+    let packed = longest(&frame.histograms.1) + longest(&draft.histograms.1);
+    packed.saturating_mul(8 * 3)
+}
+
+/// Bytes of the longest of packed histograms.
+fn longest(points: &[HistogramPoint]) -> usize {
+    let mut start = 0;
+    let lengths = points.iter().map(|point| {
+        let end = point.end as usize;
+        end - std::mem::replace(&mut start, end)
+    });
+    lengths.max().unwrap_or(0)
 }
 
 /// Everything of `frame` and then everything of `draft`.
 pub(crate) fn merge(frame: &Frame, draft: &Draft) -> Draft {
-    let mut merged = Draft::default();
+    let mut merged = room_for_both(frame, draft);
     let (ids, deltas) = &mut merged.counters;
     join(&frame.counters.0, &draft.counters.0, |id, a, b| {
         let delta = |values: &[u64], at: Option<usize>| at.map_or(0, |at| values[at]);
@@ -41,6 +52,23 @@ pub(crate) fn merge(frame: &Frame, draft: &Draft) -> Draft {
         merged.histograms.1.push(point);
     });
     merged
+}
+
+/// Columns that need not grow.
+fn room_for_both(frame: &Frame, draft: &Draft) -> Draft {
+    let counters = frame.counters.0.len() + draft.counters.0.len();
+    let gauges = frame.gauges.0.len() + draft.gauges.0.len();
+    let histograms = frame.histograms.0.len() + draft.histograms.0.len();
+    Draft {
+        counters: (Vec::with_capacity(counters), Vec::with_capacity(counters)),
+        gauges: (Vec::with_capacity(gauges), Vec::with_capacity(gauges)),
+        histograms: (
+            Vec::with_capacity(histograms),
+            Vec::with_capacity(histograms),
+        ),
+        // Two buckets that become one take no more bytes than they did.
+        bytes: Vec::with_capacity(frame.bytes.len() + draft.bytes.len()),
+    }
 }
 
 /// Walks two ascending lists; `both` gets every id once, with its place in each.

@@ -205,8 +205,8 @@ impl History {
             return Commit::Merged;
         }
         let columns = newest.frame.bytes() + draft.frame_bytes();
-        // The two, their sum, and its copy exist at once for a moment; buckets are unpacked one histogram at a time.
-        let Some(scratch) = self.charge(2 * columns + merge::unpacked(&newest.frame, draft)) else {
+        // Both, their sum, and its copy exist at once for a moment; buckets are unpacked one histogram at a time.
+        let Some(scratch) = self.charge(columns + merge::unpacked(&newest.frame, draft)) else {
             return Commit::Lost;
         };
         let merged = merge::merge(&newest.frame, draft);

@@ -16,7 +16,10 @@ fn span(at: u64) -> Span {
 fn draft(counters: usize, delta: u64) -> Draft {
     let mut draft = Draft::default();
     for id in 0..counters {
-        draft.counters.0.push(u32::try_from(id).unwrap());
+        draft
+            .counters
+            .0
+            .push(u32::try_from(id).expect("a small id"));
         draft.counters.1.push(delta);
     }
     draft
@@ -24,7 +27,7 @@ fn draft(counters: usize, delta: u64) -> Draft {
 
 fn history(budget: usize) -> (Arc<Ledger>, History) {
     let ledger = Arc::new(Ledger::new(budget));
-    let history = History::new(ledger.clone(), 10 * SECOND, 0).unwrap();
+    let history = History::new(ledger.clone(), 10 * SECOND, 0).expect("room");
     (ledger, history)
 }
 

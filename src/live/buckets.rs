@@ -365,16 +365,15 @@ impl Page {
         };
         let wraps = self.wraps.get().and_then(|words| words.get(at));
         let wraps = wraps.map_or(0, |word| word.swap(0, WRAPS_TAKEN));
-        let now = word.load(Relaxed);
-        let grown = (wraps << 32)
-            .wrapping_add(u64::from(now))
-            .wrapping_sub(u64::from(seen.load(Relaxed)));
+        let (now, before) = (word.load(Relaxed), seen.load(Relaxed));
         // Read between a wrap and its count: all of it comes with the next tick.
-        if grown.cast_signed() < 0 {
+        if wraps == 0 && now < before {
             return 0;
         }
         seen.store(now, Relaxed);
-        grown
+        (wraps << 32)
+            .wrapping_add(u64::from(now))
+            .wrapping_sub(u64::from(before))
     }
 }
 

@@ -112,7 +112,11 @@ pub(crate) fn same_labels(key: &Key, canonical: &[u8]) -> bool {
         return canonical.is_empty();
     }
     in_order(given, canonical)
-        || (given.len() > 1 && with_canonical(key, |bytes| bytes == canonical).unwrap_or(false))
+        || match given {
+            // One label has no other order, but it may say nothing.
+            [only] => only.value().is_empty() && canonical.is_empty(),
+            _ => with_canonical(key, |bytes| bytes == canonical).unwrap_or(false),
+        }
 }
 
 fn in_order(given: &[Label], canonical: &[u8]) -> bool {
@@ -146,7 +150,7 @@ mod tests {
             .map(|(k, v)| Label::new((*k).to_owned(), (*v).to_owned()))
             .collect();
         let key = Key::from_parts("n", labels);
-        let bytes = with_canonical(&key, <[u8]>::to_vec).unwrap();
+        let bytes = with_canonical(&key, <[u8]>::to_vec).expect("a short key");
         assert!(same_labels(&key, &bytes));
         bytes
     }
@@ -159,6 +163,7 @@ mod tests {
         assert_eq!(canonical(&[("c", ""), ("b", "2"), ("a", "1")]), plain);
         assert_ne!(canonical(&[("a", "1")]), plain);
         assert!(canonical(&[("a", "1"), ("a", "")]).is_empty());
+        assert!(canonical(&[("a", "")]).is_empty());
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(crate) use self::{
     gauge::Gauge,
     histogram::Histogram,
     name::Name,
-    series::{Kind, Series},
+    series::{Entry, Kind},
 };
 
 use self::{

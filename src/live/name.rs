@@ -46,6 +46,9 @@ pub(crate) struct Members {
 
 const CHUNK: usize = 1024;
 
+/// Ids that are copied at a time; divides [`CHUNK`].
+const STRIDE: usize = 64;
+
 /// Not the id of any series: the registry never fills the last place of the last shard.
 const HOLE: SeriesId = SeriesId::MAX;
 
@@ -86,6 +89,27 @@ impl Name {
         if !self.overflow_used.load(Relaxed) {
             self.overflow_used.store(true, Relaxed);
         }
+    }
+
+    /// Calls `look` with the id of each member. No lock is held meanwhile: members that come and go at the same time
+    /// may be met or not.
+    pub(crate) fn for_each_member(&self, mut look: impl FnMut(SeriesId)) {
+        let mut from = 0;
+        loop {
+            let mut ids = [HOLE; STRIDE];
+            let some = self.members.lock().copy(from, &mut ids);
+            if some == 0 {
+                return;
+            }
+            from += some;
+            let ids = ids.iter().take(some);
+            ids.filter(|id| **id != HOLE).for_each(|id| look(*id));
+        }
+    }
+
+    /// Whether this is the kind's own name, and nothing has come to it yet, nor to a metric that a program calls so.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.is_spare() && self.hides(super::key::OVERFLOW) && self.members.lock().len() <= 1
     }
 
     /// Whether a series with these labels is the overflow series before its first use: nothing that answers show.
@@ -198,6 +222,15 @@ impl Members {
         self.chunks.iter().map(Vec::len).sum::<usize>() - self.holes
     }
 
+    /// Copies ids from the place `from` on, a multiple of [`STRIDE`]; gives how many.
+    fn copy(&self, from: usize, to: &mut [SeriesId; STRIDE]) -> usize {
+        let chunk = self.chunks.get(from / CHUNK);
+        let rest = chunk.and_then(|chunk| chunk.get(from % CHUNK..));
+        let pairs = to.iter_mut().zip(rest.unwrap_or_default());
+        pairs.map(|(to, id)| *to = *id).count()
+    }
+
+    #[cfg(test)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = SeriesId> {
         self.chunks
             .iter()
@@ -213,7 +246,7 @@ mod tests {
     use crate::ledger::SMALLEST;
 
     fn add(members: &mut Members, id: SeriesId, ledger: &Ledger) -> u32 {
-        ledger.reserve(Part::Index, members.growth()).unwrap();
+        ledger.reserve(Part::Index, members.growth()).expect("room");
         members.add(id, ledger)
     }
 

@@ -43,7 +43,7 @@ impl Labels {
 
     /// For each of `names`, the value that canonical `bytes` have for it; a label that is absent is left out.
     pub(crate) fn select(bytes: &[u8], names: &[Box<str>]) -> Self {
-        let kept = iter(bytes).filter(|(n, _)| names.iter().any(|name| **name == **n));
+        let kept = selected(bytes, names);
         Self(kept.map(|(n, v)| (n.into(), v.into())).collect())
     }
 }
@@ -84,6 +84,14 @@ impl fmt::Display for Labels {
         text.push('}');
         f.pad(&text)
     }
+}
+
+/// The labels of canonical bytes that have one of these names.
+pub(crate) fn selected<'a>(
+    bytes: &'a [u8],
+    names: &'a [Box<str>],
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    iter(bytes).filter(|(n, _)| names.iter().any(|name| **name == **n))
 }
 
 /// Reads canonical bytes; ends at the first byte that does not fit the form.

@@ -2,15 +2,16 @@
 
 use super::{
     pile::Pile,
-    selection::{Found, Member, Query, Range, Selection},
+    selection::{Found, Member, Query, Range as Window, Selection, Sum},
     shape::{Answers, Counters, Gauges, Histograms, Kind, Point, Rows, Shape},
 };
 use crate::{
     history::{Kept, Timeline},
     ledger::Full,
     model::{Labels, Timestamp},
+    util::layout,
 };
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 /// `count` per second of `ns`; `None` when no time is covered.
 #[expect(clippy::cast_precision_loss, reason = "a rate is a float")]
@@ -21,48 +22,51 @@ pub(crate) fn per_second(count: u64, ns: u64) -> Option<f64> {
 /// Series with equal values of the labels that are grouped by.
 struct Group {
     labels: Labels,
-    /// Places in `Found::members`.
-    members: Vec<usize>,
+    /// Where they stand in `Found::members`.
+    members: Range<usize>,
 }
 
 /// Frames of one step.
 struct Slice {
     at: Timestamp,
-    frames: std::ops::Range<usize>,
+    frames: Range<usize>,
 }
 
 /// Steps of a question that would answer with more points than this are too many.
 const MOST_STEPS: u64 = 1_000_000;
 
-fn groups(query: &Query, members: &[Member]) -> Vec<Group> {
-    // A name that was seen has an answer, even when all of its series are gone.
-    let all = query.by.is_empty() && query.matchers.is_empty();
-    if members.is_empty() && !all {
-        return Vec::new();
-    }
+/// The groups of a question, by labels. Without grouping there is one, which may be empty when nothing but a name is asked
+/// for: a name that was seen has an answer, even when all of its series are gone.
+fn groups(query: &Query, found: &mut Found) -> Result<Vec<Group>, Full> {
+    let Found {
+        members, scratch, ..
+    } = found;
     if query.by.is_empty() {
-        return vec![Group {
+        let some = !members.is_empty() || query.matchers.is_empty();
+        let all = Group {
             labels: Labels::from([]),
-            members: (0..members.len()).collect(),
-        }];
+            members: 0..members.len(),
+        };
+        return Ok(some.then_some(all).into_iter().collect());
     }
-    let mut keyed: Vec<(Labels, usize)> = members
-        .iter()
-        .enumerate()
-        .map(|(at, member)| (member.group(&query.by), at))
-        .collect();
-    keyed.sort();
-    let mut groups: Vec<Group> = Vec::new();
-    for (labels, at) in keyed {
-        match groups.last_mut() {
-            Some(group) if group.labels == labels => group.members.push(at),
-            _ => groups.push(Group {
-                labels,
-                members: vec![at],
-            }),
-        }
+    // Equal groups add up in the order of all labels.
+    members.sort_unstable_by(|a, b| {
+        let groups = a.cmp_group(b, &query.by);
+        groups.then_with(|| a.labels.cmp(&b.labels))
+    });
+    let same = |a: &Member, b: &Member| a.cmp_group(b, &query.by).is_eq();
+    let count = members.chunk_by(same).count();
+    scratch.add(layout::vec::<Group>(count))?;
+    let mut groups = Vec::with_capacity(count);
+    let mut at = 0;
+    for group in members.chunk_by(same) {
+        groups.extend(group.first().map(|member| Group {
+            labels: member.group(&query.by),
+            members: at..at + group.len(),
+        }));
+        at += group.len();
     }
-    groups
+    Ok(groups)
 }
 
 fn signed(ns: u64) -> i128 {
@@ -80,23 +84,23 @@ fn after(frames: &[Arc<Kept>], ns: i128) -> usize {
 }
 
 /// The window on the axis, in nanoseconds: from, to.
-fn bounds(range: Range, timeline: &Timeline) -> Option<(i128, i128)> {
+fn bounds(range: Window, timeline: &Timeline) -> Option<(i128, i128)> {
     let last = timeline.last()?.span;
     let axis = |at: Timestamp| {
         (i128::from(at.as_millis()) - i128::from(timeline.wall_start_ms)) * 1_000_000
     };
     Some(match range {
-        Range::Last(window) => {
+        Window::Last(window) => {
             let end = signed(last.end_ns);
             let window = i128::try_from(window.as_nanos()).unwrap_or(i128::MAX / 4);
             (end - window, end)
         }
-        Range::Between(from, to) => (axis(from), axis(to)),
+        Window::Between(from, to) => (axis(from), axis(to)),
     })
 }
 
 /// The frames of a window. One that is narrower than the tick it falls into is that tick.
-fn window(frames: &[Arc<Kept>], from: i128, to: i128) -> std::ops::Range<usize> {
+fn window(frames: &[Arc<Kept>], from: i128, to: i128) -> Range<usize> {
     let range = after(frames, from)..after(frames, to);
     if !range.is_empty() || to <= from {
         return range;
@@ -110,9 +114,12 @@ fn window(frames: &[Arc<Kept>], from: i128, to: i128) -> std::ops::Range<usize> 
     }
 }
 
-fn slices(query: &Query, timeline: &Timeline) -> Vec<Slice> {
+fn slices(query: &Query, found: &mut Found) -> Result<Vec<Slice>, Full> {
+    let Found {
+        timeline, scratch, ..
+    } = found;
     let Some((from, to)) = query.window.and_then(|range| bounds(range, timeline)) else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
     let frames = &*timeline.frames;
     let at = |ns: i128| {
@@ -121,11 +128,9 @@ fn slices(query: &Query, timeline: &Timeline) -> Vec<Slice> {
     };
     let Some(step) = query.step else {
         let frames = window(frames, from, to);
-        return if frames.is_empty() {
-            Vec::new()
-        } else {
-            vec![Slice { at: at(to), frames }]
-        };
+        let slice = Slice { at: at(to), frames };
+        let some = !slice.frames.is_empty();
+        return Ok(some.then_some(slice).into_iter().collect());
     };
     let first = frames.first().map_or(0, |k| signed(k.frame.span.start_ns));
     let newest = frames
@@ -146,7 +151,9 @@ fn slices(query: &Query, timeline: &Timeline) -> Vec<Slice> {
                 ..after(frames, end),
         }
     };
-    (0..steps.min(MOST_STEPS)).rev().map(step_of).collect()
+    let steps = steps.min(MOST_STEPS);
+    scratch.add(layout::vec::<Slice>(usize::try_from(steps).unwrap_or(0)))?;
+    Ok((0..steps).rev().map(step_of).collect())
 }
 
 fn covered(frames: &[Arc<Kept>]) -> u64 {
@@ -154,47 +161,76 @@ fn covered(frames: &[Arc<Kept>]) -> u64 {
 }
 
 impl<K: Kind, S: Shape> Selection<K, S> {
-    /// Asks `value` for each group in each slice of the window. `None` from it is no room: the question has no answer.
+    /// Asks `value` for each group in each slice of the window. Without room the question has no answer.
     fn rows<T>(
         &self,
-        mut value: impl FnMut(&mut Found, &Group, std::ops::Range<usize>) -> Result<Option<T>, Full>,
+        value: impl FnMut(&mut Found, &Group, Range<usize>) -> Result<Option<T>, Full>,
     ) -> Answers<T> {
-        let Some(mut found) = self.from.find(&self.query) else {
-            return Answers(Vec::new());
-        };
-        let slices = slices(&self.query, &found.timeline);
-        let mut rows: Rows<T> = Vec::new();
-        for group in groups(&self.query, &found.members) {
+        let found = self.from.find(&self.query);
+        let rows = found.map(|found| self.rows_of(found, value));
+        match rows.unwrap_or_else(|| Ok(Vec::new())) {
+            Ok(rows) => Answers(rows),
+            Err(Full) => self.refused(),
+        }
+    }
+
+    fn rows_of<T>(
+        &self,
+        mut found: Found,
+        mut value: impl FnMut(&mut Found, &Group, Range<usize>) -> Result<Option<T>, Full>,
+    ) -> Result<Rows<T>, Full> {
+        let slices = slices(&self.query, &mut found)?;
+        let groups = groups(&self.query, &mut found)?;
+        let mut rows = Vec::with_capacity(groups.len());
+        for group in groups {
             let mut points = Vec::with_capacity(slices.len());
             for slice in &slices {
                 let value = if slice.frames.is_empty() {
-                    Ok(None)
+                    None
                 } else {
-                    value(&mut found, &group, slice.frames.clone())
-                };
-                let Ok(value) = value else {
-                    self.from.refuse();
-                    return Answers(Vec::new());
+                    value(&mut found, &group, slice.frames.clone())?
                 };
                 points.push(Point::new(slice.at, value));
             }
             rows.push((group.labels, points));
         }
-        Answers(rows)
+        Ok(rows)
     }
 
-    /// Asks for each group, live.
-    fn live_rows<T>(&self, value: impl Fn(&Found, &Group) -> Option<T>) -> Answers<T> {
-        let Some(found) = self.from.find(&self.query) else {
+    /// Adds up each group, live. A single one needs no room.
+    fn live_rows<T>(&self, value: impl Fn(Sum) -> Option<T>) -> Answers<T> {
+        let row = |labels, sum| {
+            let point = Point::new(Timestamp::from_millis(0), value(sum));
+            (labels, vec![point])
+        };
+        if self.query.by.is_empty() {
+            let sum = self.from.sum(&self.query);
+            let all = sum.map(|sum| row(Labels::from([]), sum));
+            return Answers(all.into_iter().collect());
+        }
+        let Some(mut found) = self.from.find(&self.query) else {
             return Answers(Vec::new());
         };
-        let at = Timestamp::from_millis(found.timeline.wall_start_ms);
-        let groups = groups(&self.query, &found.members).into_iter();
-        let rows = groups.map(|group| {
-            let value = value(&found, &group);
-            (group.labels, vec![Point::new(at, value)])
+        let Ok(groups) = groups(&self.query, &mut found) else {
+            return self.refused();
+        };
+        let rows = groups.into_iter().map(|group| {
+            let mut sum = Sum::default();
+            found.of(&group).iter().for_each(|m| sum.add(m.values));
+            row(group.labels, sum)
         });
         Answers(rows.collect())
+    }
+
+    fn refused<T>(&self) -> Answers<T> {
+        self.from.refuse();
+        Answers(Vec::new())
+    }
+}
+
+impl Found {
+    fn of(&self, group: &Group) -> &[Member] {
+        self.members.get(group.members.clone()).unwrap_or_default()
     }
 }
 
@@ -215,7 +251,9 @@ impl Counted {
     }
 
     pub(super) fn quantile(&self, q: f64) -> Option<f64> {
-        quantile(self.rates().collect(), q)
+        let mut rates = Vec::with_capacity(self.ticks.len());
+        rates.extend(self.rates());
+        quantile(&mut rates, q)
     }
 }
 
@@ -226,7 +264,7 @@ impl Counted {
     clippy::cast_sign_loss,
     reason = "ranks of values that are in memory"
 )]
-fn quantile(mut values: Vec<f64>, q: f64) -> Option<f64> {
+fn quantile(values: &mut [f64], q: f64) -> Option<f64> {
     if values.is_empty() || !(0.0..=1.0).contains(&q) {
         return None;
     }
@@ -251,19 +289,14 @@ fn between(below: f64, above: f64, part: f64) -> f64 {
 
 impl<S: Shape> Selection<Counters, S> {
     pub(super) fn live_totals(&self) -> Answers<u64> {
-        self.live_rows(|found, group| {
-            let totals = group.members.iter().filter_map(|at| found.members.get(*at));
-            let live = totals.fold(0u64, |sum, m| sum.wrapping_add(m.total));
-            let all = self.query.by.is_empty();
-            Some(live.wrapping_add(if all { found.retired } else { 0 }))
-        })
+        self.live_rows(|sum| Some(sum.total))
     }
 
     pub(super) fn counted<T>(&self, ask: impl Fn(&Counted) -> Option<T>) -> Answers<T> {
         self.rows(|found, group, frames| {
-            let _room = found
-                .scratch
-                .beside(frames.len() * size_of::<(u64, u64)>())?;
+            // The ticks, and their rates when a quantile is asked for.
+            let bytes = layout::vec::<(u64, u64)>(frames.len()) + layout::vec::<f64>(frames.len());
+            let _room = found.scratch.beside(bytes)?;
             let Some(frames) = found.timeline.frames.get(frames) else {
                 return Ok(None);
             };
@@ -272,7 +305,7 @@ impl<S: Shape> Selection<Counters, S> {
                 increase: 0,
                 ticks: ticks.collect(),
             };
-            for member in group.members.iter().filter_map(|at| found.members.get(*at)) {
+            for member in found.of(group) {
                 let mut hint = 0;
                 for (kept, tick) in frames.iter().zip(&mut counted.ticks) {
                     if let Some(delta) = kept.frame.counter(member.id, &mut hint) {
@@ -289,19 +322,44 @@ impl<S: Shape> Selection<Counters, S> {
 /// What gauges did over a window.
 #[derive(Default)]
 pub(super) struct Levels {
-    /// Values at the ends of ticks, and how long their ticks were.
-    samples: Vec<(f64, u64)>,
+    count: u64,
+    sum: f64,
+    /// Sum of the values, each times the share of its tick in [`Levels::whole`], and of these shares.
+    weighted: f64,
+    time: f64,
+    /// At least the nanoseconds of all ticks of all gauges, and a power of two, so that shares are exact.
+    whole: f64,
+    /// Extremes of the values at the ends of ticks, and of all.
+    ends: Option<(f64, f64)>,
     extremes: Option<(f64, f64)>,
+    /// Values at the ends of ticks, as many as there was made room for: none, unless a quantile is asked for.
+    samples: Vec<f64>,
 }
 
 impl Levels {
+    #[expect(clippy::cast_precision_loss, reason = "a power of two")]
+    fn new(whole_ns: u128) -> Self {
+        Self {
+            whole: whole_ns.max(1).next_power_of_two() as f64,
+            ..Self::default()
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a tick is shorter than 2^53 ns")]
     fn add(&mut self, last: f64, min: f64, max: f64, ns: u64) {
         if !last.is_nan() {
-            self.samples.push((last, ns));
+            let share = ns as f64 / self.whole;
+            self.count += 1;
+            self.sum += last;
+            self.weighted += last * share;
+            self.time += share;
+            self.ends = Some(stretch(self.ends, last, last));
+            if self.samples.len() < self.samples.capacity() {
+                self.samples.push(last);
+            }
         }
         if min <= max {
-            let (low, high) = self.extremes.unwrap_or((min, max));
-            self.extremes = Some((low.min(min), high.max(max)));
+            self.extremes = Some(stretch(self.extremes, min, max));
         }
     }
 
@@ -314,32 +372,33 @@ impl Levels {
     }
 
     pub(super) fn count(&self) -> u64 {
-        self.samples.len() as u64
+        self.count
     }
 
     pub(super) fn sum(&self) -> Option<f64> {
-        let values = self.samples.iter().map(|s| s.0);
-        (!self.samples.is_empty()).then(|| values.sum())
+        (self.count > 0).then_some(self.sum)
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a mean is a float")]
     pub(super) fn avg(&self) -> Option<f64> {
-        let time: f64 = self.samples.iter().map(|s| s.1 as f64).sum();
-        let weighted = self.samples.iter().map(|(v, ns)| v * (*ns as f64 / time));
-        let mean = if time > 0.0 {
-            weighted.sum()
+        let (least, most) = self.ends?;
+        let mean = if self.time > 0.0 {
+            self.weighted / self.time
         } else {
-            self.sum()? / self.samples.len() as f64
+            self.sum / self.count as f64
         };
-        let values = || self.samples.iter().map(|s| s.0);
-        let (least, most) = values().reduce(f64::min).zip(values().reduce(f64::max))?;
-        // Weights round: the mean of a constant would come back as its neighbour.
+        // Sums round: the mean of a constant would come back as its neighbour.
         Some(mean.clamp(least, most))
     }
 
-    pub(super) fn quantile(&self, q: f64) -> Option<f64> {
-        quantile(self.samples.iter().map(|s| s.0).collect(), q)
+    fn quantile(&mut self, q: f64) -> Option<f64> {
+        quantile(&mut self.samples, q)
     }
+}
+
+/// Extremes that take in another pair.
+fn stretch(extremes: Option<(f64, f64)>, min: f64, max: f64) -> (f64, f64) {
+    extremes.map_or((min, max), |(low, high)| (low.min(min), high.max(max)))
 }
 
 /// The value of a gauge when a window begins: what it was before its next change, or what it is, if there is none.
@@ -348,29 +407,39 @@ fn value_before(frames: &[Arc<Kept>], member: &Member) -> f64 {
     let next = frames
         .iter()
         .find_map(|kept| kept.frame.gauge(member.id, &mut hint));
-    next.map_or(member.held, |point| point.prev)
+    next.map_or(member.values.held, |point| point.prev)
 }
 
 impl<S: Shape> Selection<Gauges, S> {
     pub(super) fn live_values(&self) -> Answers<f64> {
-        self.live_rows(|found, group| {
-            let members = group.members.iter().filter_map(|at| found.members.get(*at));
-            let values = members.map(|m| m.now).filter(|v| !v.is_nan());
-            values.fold(None, |sum, v| Some(sum.unwrap_or(0.0) + v))
-        })
+        self.live_rows(|sum| sum.now)
     }
 
     pub(super) fn levels<T>(&self, ask: impl Fn(&Levels) -> Option<T>) -> Answers<T> {
+        self.leveled(|_| 0, |levels| ask(levels))
+    }
+
+    pub(super) fn level_quantiles(&self, q: f64) -> Answers<f64> {
+        self.leveled(|all| all, |levels| levels.quantile(q))
+    }
+
+    /// `kept`: how many of so many values the question needs.
+    fn leveled<T>(
+        &self,
+        kept: impl Fn(usize) -> usize,
+        ask: impl Fn(&mut Levels) -> Option<T>,
+    ) -> Answers<T> {
         self.rows(|found, group, range| {
-            let samples = range.len() * group.members.len();
-            let _room = found.scratch.beside(samples * size_of::<(f64, u64)>())?;
+            let samples = kept(range.len() * group.members.len());
+            let _room = found.scratch.beside(layout::vec::<f64>(samples))?;
             let frames = &found.timeline.frames;
             let (Some(rest), Some(frames)) = (frames.get(range.start..), frames.get(range)) else {
                 return Ok(None);
             };
-            let mut levels = Levels::default();
+            let gauges = found.of(group);
+            let mut levels = Levels::new(u128::from(covered(frames)) * gauges.len() as u128);
             levels.samples.reserve_exact(samples);
-            for member in group.members.iter().filter_map(|at| found.members.get(*at)) {
+            for member in gauges {
                 let mut value = value_before(rest, member);
                 let mut hint = 0;
                 for kept in frames {
@@ -384,8 +453,8 @@ impl<S: Shape> Selection<Gauges, S> {
                     }
                 }
             }
-            let none = levels.samples.is_empty() && levels.extremes.is_none();
-            Ok(if none { None } else { ask(&levels) })
+            let none = levels.count == 0 && levels.extremes.is_none();
+            Ok(if none { None } else { ask(&mut levels) })
         })
     }
 }
@@ -401,17 +470,20 @@ impl<S: Shape> Selection<Histograms, S> {
             let Some(frames) = found.timeline.frames.get(range) else {
                 return Ok(None);
             };
-            let pile = pile.get_or_insert_with(|| Pile::new(found.schema));
+            let pile = match &mut pile {
+                Some(pile) => pile,
+                none => none.insert(Pile::new(found.schema, found.scratch.beside(0)?)),
+            };
             pile.clear();
-            for member in group.members.iter().filter_map(|at| found.members.get(*at)) {
+            for member in found.of(group) {
                 let mut hint = 0;
                 for kept in frames {
                     if let Some((point, packed)) = kept.frame.histogram(member.id, &mut hint) {
-                        pile.add(point, packed, &mut found.scratch)?;
+                        pile.add(point, packed)?;
                     }
                 }
             }
-            pile.finish(covered(frames));
+            pile.finish(covered(frames))?;
             Ok(ask(pile))
         })
     }

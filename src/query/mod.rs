@@ -10,7 +10,7 @@ mod questions;
 mod selection;
 mod shape;
 
-pub(crate) use self::selection::{Ask, Found, Member, Query};
+pub(crate) use self::selection::{Ask, Found, Member, Query, Sum, Values};
 pub use self::{
     selection::{LabelNames, Selection},
     shape::{

@@ -15,28 +15,96 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Pile {
     schema: &'static Schema,
-    /// Code of `counts[0]`.
-    first: Code,
-    counts: Vec<u64>,
-    /// Counts without a bucket of their own: between two codes, inclusive.
-    spans: Vec<(Code, Code, u64)>,
+    positive: Side,
+    zero: u64,
+    negative: Side,
+    /// Counts without a bucket of their own: between two codes, inclusive. Settled: with all others, ascending, without
+    /// overlaps; or empty, if there are none.
+    spans: Vec<Span>,
     pub(crate) count: u64,
     pub(crate) sum: f64,
     rest: f64,
     min: f64,
     max: f64,
     pub(crate) covered_ns: u64,
+    /// What all of this is charged to; last, so that it is given back last.
+    room: Charge,
 }
 
-/// Codes that the pile is made larger by beyond what is needed.
-const SLACK: i32 = 64;
+type Span = (Code, Code, u64);
+
+/// Counts of neighbouring buckets of one sign.
+#[derive(Debug, Default)]
+struct Side {
+    /// Magnitude of the code of `counts[0]`.
+    first: Code,
+    counts: Vec<u64>,
+}
+
+/// Codes that a side is made larger by beyond what is needed; at least.
+const SLACK: usize = 32;
+
+impl Side {
+    #[inline(always)]
+    fn count(&mut self, magnitude: Code) -> Option<&mut u64> {
+        let at = magnitude.wrapping_sub(self.first).cast_unsigned() as usize;
+        self.counts.get_mut(at)
+    }
+
+    /// Adds a count, in room that is made if there is none.
+    #[cold]
+    fn add(&mut self, magnitude: Code, count: u64, room: &mut Charge) -> Result<(), Full> {
+        if self.count(magnitude).is_none() {
+            self.stretch(magnitude, room)?;
+        }
+        if let Some(there) = self.count(magnitude) {
+            *there = there.wrapping_add(count);
+        }
+        Ok(())
+    }
+
+    /// Makes room for a magnitude, and for as many on that side of it as there are already.
+    fn stretch(&mut self, magnitude: Code, room: &mut Charge) -> Result<(), Full> {
+        let slack = i32::try_from(self.counts.len().max(SLACK)).unwrap_or(i32::MAX);
+        let len = i32::try_from(self.counts.len()).unwrap_or(i32::MAX);
+        let (first, end) = match len {
+            0 => (
+                magnitude.saturating_sub(slack),
+                magnitude.saturating_add(slack),
+            ),
+            _ if magnitude < self.first => (magnitude.saturating_sub(slack), self.first + len),
+            _ => (self.first, magnitude.saturating_add(slack)),
+        };
+        let first = first.max(1);
+        let wanted = usize::try_from(end - first).unwrap_or(0) + 1;
+        room.add(layout::vec::<u64>(wanted))?;
+        let mut larger = vec![0; wanted];
+        let shift = usize::try_from(self.first - first).unwrap_or(0);
+        if let Some(place) = larger.get_mut(shift..shift + self.counts.len()) {
+            place.copy_from_slice(&self.counts);
+        }
+        let before = layout::vec::<u64>(self.counts.len());
+        self.counts = larger;
+        self.first = first;
+        room.give_back(before);
+        Ok(())
+    }
+
+    /// Magnitudes and counts of what is filled, ascending.
+    fn filled(&self) -> impl DoubleEndedIterator<Item = (Code, u64)> {
+        let counts = self.counts.iter().enumerate();
+        let filled = counts.filter(|(_, n)| **n > 0);
+        filled.map(|(at, n)| (self.first + i32::try_from(at).unwrap_or(0), *n))
+    }
+}
 
 impl Pile {
-    pub(crate) fn new(schema: &'static Schema) -> Self {
+    pub(crate) fn new(schema: &'static Schema, room: Charge) -> Self {
         Self {
             schema,
-            first: 0,
-            counts: Vec::new(),
+            positive: Side::default(),
+            zero: 0,
+            negative: Side::default(),
             spans: Vec::new(),
             count: 0,
             sum: 0.0,
@@ -44,16 +112,12 @@ impl Pile {
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
             covered_ns: 0,
+            room,
         }
     }
 
     /// Adds one point with its packed buckets.
-    pub(crate) fn add(
-        &mut self,
-        point: HistogramPoint,
-        packed: &[u8],
-        scratch: &mut Charge,
-    ) -> Result<(), Full> {
+    pub(crate) fn add(&mut self, point: HistogramPoint, packed: &[u8]) -> Result<(), Full> {
         self.count = self.count.wrapping_add(point.count);
         let next = self.sum + point.sum;
         let back = next - self.sum;
@@ -67,66 +131,60 @@ impl Pile {
         }
         let (spans, fine) = distribution::split(packed);
         for span in spans {
-            self.make_room_for_span(scratch)?;
-            self.spans.push(span);
+            self.add_span(span)?;
         }
         let mut full = Ok(());
         buckets::for_each(fine, |code, count| {
-            let at = code.wrapping_sub(self.first).cast_unsigned() as usize;
-            if let Some(there) = self.counts.get_mut(at) {
+            if let Some(there) = self.positive.count(code) {
                 *there = there.wrapping_add(count);
             } else if full.is_ok() {
-                full = self.stretch(code, scratch).map(|()| {
-                    let at = code.wrapping_sub(self.first).cast_unsigned() as usize;
-                    if let Some(there) = self.counts.get_mut(at) {
-                        *there = there.wrapping_add(count);
-                    }
-                });
+                full = self.add_other(code, count);
             }
         });
         full
     }
 
-    fn make_room_for_span(&mut self, scratch: &mut Charge) -> Result<(), Full> {
-        let capacity = self.spans.capacity();
-        if self.spans.len() < capacity {
+    #[cold]
+    fn add_other(&mut self, code: Code, count: u64) -> Result<(), Full> {
+        match code {
+            1.. => self.positive.add(code, count, &mut self.room),
+            0 => {
+                self.zero = self.zero.wrapping_add(count);
+                Ok(())
+            }
+            _ => self.negative.add(-code, count, &mut self.room),
+        }
+    }
+
+    fn add_span(&mut self, span: Span) -> Result<(), Full> {
+        let same = |s: &&mut Span| (s.0, s.1) == (span.0, span.1);
+        if let Some(same) = self.spans.iter_mut().find(same) {
+            same.2 = same.2.wrapping_add(span.2);
             return Ok(());
         }
-        let larger = layout::grown(capacity);
-        scratch.add(layout::vec::<(Code, Code, u64)>(larger))?;
-        layout::regrow(&mut self.spans, larger);
-        scratch.give_back(layout::vec::<(Code, Code, u64)>(capacity));
+        self.make_room(1)?;
+        self.spans.push(span);
         Ok(())
     }
 
-    /// Makes room for `code`.
-    #[cold]
-    fn stretch(&mut self, code: Code, scratch: &mut Charge) -> Result<(), Full> {
-        let len = i32::try_from(self.counts.len()).unwrap_or(i32::MAX);
-        let (first, end) = if len == 0 {
-            (code, code)
-        } else {
-            (self.first.min(code), (self.first + len - 1).max(code))
-        };
-        let first = first.saturating_sub(SLACK);
-        let end = end.saturating_add(SLACK);
-        let wanted = usize::try_from(i64::from(end) - i64::from(first) + 1).unwrap_or(usize::MAX);
-        scratch.add(layout::vec::<u64>(wanted))?;
-        let mut larger = vec![0; wanted];
-        let shift = usize::try_from(self.first.wrapping_sub(first)).unwrap_or(0);
-        if let Some(place) = larger.get_mut(shift..shift + self.counts.len()) {
-            place.copy_from_slice(&self.counts);
+    /// Room for `more` spans.
+    fn make_room(&mut self, more: usize) -> Result<(), Full> {
+        let before = self.spans.capacity();
+        let wanted = self.spans.len() + more;
+        if wanted > before {
+            let capacity = wanted.max(layout::grown(before));
+            self.room.add(layout::vec::<Span>(capacity))?;
+            layout::regrow(&mut self.spans, capacity);
+            self.room.give_back(layout::vec::<Span>(before));
         }
-        let before = layout::vec::<u64>(self.counts.len());
-        self.counts = larger;
-        self.first = first;
-        scratch.give_back(before);
         Ok(())
     }
 
     /// Forgets everything but its room.
     pub(crate) fn clear(&mut self) {
-        self.counts.fill(0);
+        self.positive.counts.fill(0);
+        self.zero = 0;
+        self.negative.counts.fill(0);
         self.spans.clear();
         self.count = 0;
         self.sum = 0.0;
@@ -136,10 +194,27 @@ impl Pile {
         self.covered_ns = 0;
     }
 
-    /// Settles the sum; no more points after this.
-    pub(crate) fn finish(&mut self, covered_ns: u64) {
+    /// Settles the sum and the spans; no more points after this.
+    pub(crate) fn finish(&mut self, covered_ns: u64) -> Result<(), Full> {
         self.sum += std::mem::take(&mut self.rest);
         self.covered_ns = covered_ns;
+        if self.spans.is_empty() {
+            return Ok(());
+        }
+        self.make_room(self.fine().count())?;
+        let mut all = std::mem::take(&mut self.spans);
+        all.extend(self.fine());
+        all.sort_unstable();
+        all.dedup_by(|next, kept| {
+            let meet = next.0 <= kept.1;
+            if meet {
+                kept.1 = kept.1.max(next.1);
+                kept.2 = kept.2.wrapping_add(next.2);
+            }
+            meet
+        });
+        self.spans = all;
+        Ok(())
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a mean is a float")]
@@ -171,35 +246,19 @@ impl Pile {
             return Some(self.max);
         }
         let (from, to) = if self.spans.is_empty() {
-            let code = self.rank(q, self.fine())?.0;
-            (code, code)
+            self.rank(q, self.fine())?
         } else {
-            self.rank(q, self.coarse().into_iter())?
+            self.rank(q, self.spans.iter().copied())?
         };
         Some(self.middle(from, to))
     }
 
-    fn fine(&self) -> impl Iterator<Item = (Code, Code, u64)> {
-        let codes = self.first..;
-        let filled = codes.zip(&self.counts).filter(|(_, n)| **n > 0);
-        filled.map(|(code, n)| (code, code, *n))
-    }
-
-    /// Buckets and spans as ranges that do not overlap, ascending.
-    fn coarse(&self) -> Vec<(Code, Code, u64)> {
-        let mut all: Vec<_> = self.fine().chain(self.spans.iter().copied()).collect();
-        all.sort_unstable();
-        let mut ranges: Vec<(Code, Code, u64)> = Vec::new();
-        for (from, to, n) in all {
-            match ranges.last_mut() {
-                Some(last) if from <= last.1 => {
-                    last.1 = last.1.max(to);
-                    last.2 = last.2.wrapping_add(n);
-                }
-                _ => ranges.push((from, to, n)),
-            }
-        }
-        ranges
+    /// Buckets as ranges of one code, ascending.
+    fn fine(&self) -> impl Iterator<Item = Span> {
+        let negative = self.negative.filled().rev().map(|(code, n)| (-code, n));
+        let zero = (self.zero > 0).then_some((0, self.zero));
+        let all = negative.chain(zero).chain(self.positive.filled());
+        all.map(|(code, n)| (code, code, n))
     }
 
     /// The range in which the value of rank `ceil(q n)` is.

@@ -133,7 +133,7 @@ impl<S: Shape> Selection<Gauges, S> {
     where
         S: Window,
     {
-        S::of(self.levels(|l| l.quantile(q)))
+        S::of(self.level_quantiles(q))
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
     history::{Charge, Timeline},
     model::{Labels, MetricKind, Timestamp, frame::SeriesId, labels, schema::Schema},
 };
-use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
+use std::{cmp::Ordering, fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 /// Which series, over which window, by which labels: everything but the question itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,9 +49,15 @@ impl Query {
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) id: SeriesId,
-    /// Canonical.
+    /// Canonical; empty when the question does not group.
     pub(crate) labels: Box<[u8]>,
-    /// Counters: live total. Histograms: unused.
+    pub(crate) values: Values,
+}
+
+/// What a series says of itself, without history.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Values {
+    /// Counters: live total.
     pub(crate) total: u64,
     /// Gauges: live value, NaN after eviction.
     pub(crate) now: f64,
@@ -59,13 +65,31 @@ pub(crate) struct Member {
     pub(crate) held: f64,
 }
 
+/// Live values of several series, added up.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sum {
+    pub(crate) members: usize,
+    /// Counters; with those that were evicted and forgotten, when the question has no matchers.
+    pub(crate) total: u64,
+    /// Gauges; `None`: none of them has a value.
+    pub(crate) now: Option<f64>,
+}
+
+impl Sum {
+    pub(crate) fn add(&mut self, values: Values) {
+        self.members += 1;
+        self.total = self.total.wrapping_add(values.total);
+        if !values.now.is_nan() {
+            self.now = Some(self.now.unwrap_or(0.0) + values.now);
+        }
+    }
+}
+
 /// What a store knows about a question.
 #[derive(Debug)]
 pub(crate) struct Found {
-    /// Sorted by labels, so that equal questions add up in equal order.
+    /// In the order in which they were registered, so that equal questions add up in equal order.
     pub(crate) members: Vec<Member>,
-    /// Counters: total of series that were evicted and forgotten; 0 when the question has matchers.
-    pub(crate) retired: u64,
     pub(crate) timeline: Arc<Timeline>,
     /// Schema of the metric, for histograms.
     pub(crate) schema: &'static Schema,
@@ -77,6 +101,10 @@ pub(crate) struct Found {
 pub(crate) trait Ask: Send + Sync + 'static {
     /// `None`: no metric of that name and kind, or no room for the question.
     fn find(&self, query: &Query) -> Option<Found>;
+
+    /// The live values of all series that `query` is about, however it groups them. `None`: no metric of that name and
+    /// kind, or no such series.
+    fn sum(&self, query: &Query) -> Option<Sum>;
 
     /// A question found no room on its way.
     fn refuse(&self);
@@ -252,5 +280,10 @@ impl Member {
     /// The group of a series.
     pub(crate) fn group(&self, by: &[Box<str>]) -> Labels {
         Labels::select(&self.labels, by)
+    }
+
+    /// The same as comparing the groups, without making them.
+    pub(crate) fn cmp_group(&self, other: &Self, by: &[Box<str>]) -> Ordering {
+        labels::selected(&self.labels, by).cmp(labels::selected(&other.labels, by))
     }
 }

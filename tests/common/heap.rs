@@ -117,11 +117,11 @@ impl Account {
             .get_or_init(|| Backtrace::force_capture().to_string());
     }
 
-    /// Compares while nothing is under way, or no more than `slack` bytes are.
-    pub fn compare_at_rest(&self, recall: &Recall, slack: usize) {
+    /// Compares while nothing is under way.
+    pub fn compare_at_rest(&self, recall: &Recall) {
         self.compare(recall);
         let heap = self.heap();
-        let most = heap + heap / 10 + (64 << 10) + slack;
+        let most = heap + heap / 10 + (64 << 10);
         let ahead = recall.memory().used.saturating_sub(most);
         self.ahead.fetch_max(ahead, SeqCst);
     }
@@ -139,6 +139,26 @@ impl Account {
         );
         assert!(self.checks.load(SeqCst) > 0, "nothing was compared");
     }
+}
+
+/// Has as many threads wait for one lock at once as will do so later. `parking_lot` keeps one table for all locks of the
+/// process, and enlarges it when more threads wait than ever before; it is nobody's, and is not to come out of an account.
+pub fn meet_in_locks(threads: usize) {
+    let lock = parking_lot::Mutex::new(());
+    let barrier = std::sync::Barrier::new(threads + 1);
+    std::thread::scope(|scope| {
+        let held = lock.lock();
+        for _ in 0..threads {
+            scope.spawn(|| {
+                barrier.wait();
+                drop(lock.lock());
+                barrier.wait();
+            });
+        }
+        barrier.wait();
+        drop(held);
+        barrier.wait();
+    });
 }
 
 /// Compares in the middle of an allocation.

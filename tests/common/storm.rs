@@ -70,9 +70,7 @@ impl Store {
 
     /// Bytes of the heap beyond all parts of the ledger but the fixed one.
     fn unaccounted(&self) -> usize {
-        let memory = self.recall.memory();
-        let fixed = memory.parts.iter().find(|part| part.0 == "fixed");
-        let measured = memory.used - fixed.unwrap().1;
+        let measured = self.recall.memory().used - self.part("fixed");
         self.account.heap().checked_sub(measured).unwrap()
     }
 
@@ -110,7 +108,7 @@ impl Store {
 
     /// Everything that holds when no other thread is at work.
     pub fn check(&self) {
-        self.account.compare_at_rest(&self.recall, 0);
+        self.account.compare_at_rest(&self.recall);
         self.account.verdict();
         let memory = self.recall.memory();
         let parts: usize = memory.parts.iter().map(|part| part.1).sum();
@@ -129,6 +127,13 @@ impl Store {
             health.reasons().iter().any(names),
             "{words:?} not in: {health}"
         );
+    }
+
+    /// Bytes of one part of the ledger.
+    pub fn part(&self, name: &str) -> usize {
+        let parts = self.recall.memory().parts.into_iter();
+        let mut found = parts.filter(|part| part.0 == name);
+        found.next().map(|part| part.1).unwrap()
     }
 
     /// Series that the metrics of a name have, of all kinds.
