@@ -14,8 +14,8 @@ use metrics::{counter, gauge, histogram};
 use metrics_recall::secs;
 use std::{
     sync::{
-        Barrier,
         atomic::{AtomicBool, Ordering::SeqCst},
+        mpsc,
     },
     thread,
 };
@@ -46,6 +46,44 @@ fn on_threads(count: usize, work: impl Fn(usize) + Sync) {
     thread::scope(|scope| {
         let threads: Vec<_> = (0..count).map(|n| scope.spawn(move || work(n))).collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+/// Runs `work` on threads that stay, round after round; `between` sees them all at rest.
+fn crowd(
+    store: &Store,
+    threads: usize,
+    rounds: usize,
+    work: impl Fn(usize, usize) + Sync,
+    mut between: impl FnMut(usize),
+) {
+    let work = &work;
+    thread::scope(|scope| {
+        let (rested, all_rested) = mpsc::channel();
+        // A thread ends when nobody sends it rounds any more, also because an assertion failed.
+        let spawn = |t: usize| {
+            let (go, rounds) = mpsc::channel();
+            let rested = rested.clone();
+            let run = move || {
+                for round in rounds {
+                    store.scope(|| work(t, round));
+                    rested.send(()).unwrap();
+                }
+            };
+            (go, scope.spawn(run))
+        };
+        let all: Vec<_> = (0..threads).map(spawn).collect();
+        for round in 1..=rounds {
+            sampled(store, || {
+                all.iter().for_each(|(go, _)| go.send(round).unwrap());
+                (0..threads).for_each(|_| all_rested.recv().unwrap());
+            });
+            between(round);
+        }
+        for (go, thread) in all {
+            drop(go);
+            thread.join().unwrap();
+        }
     });
 }
 
@@ -89,54 +127,42 @@ fn short_threads_lose_nothing_and_leave_nothing_behind() {
 
 #[test]
 fn threads_that_live_long_with_series_of_their_own_stay_inside_the_budget_and_add_up() {
+    const ROUNDS: usize = 4;
     let threads = scale(48, 256);
     let series = scale(200, 1_000);
-    const ROUNDS: usize = 4;
+    heap::meet_in_locks(threads + 2);
+    let round_of = |store: &Store, t: usize, round: usize| {
+        for s in 0..series {
+            let id = format!("{t}/{s}");
+            counter!("attack", "id" => id.clone()).increment(1);
+            counter!("shared", "s" => (s % 50).to_string()).increment(1);
+            gauge!("attack", "id" => id.clone()).set(1.0);
+            if s % 10 == 0 {
+                store.record(&histogram!("attack", "id" => id), (round * s) as f64);
+            }
+        }
+    };
     for size in SIZES {
         for builder in [size.builder(), size.boundless()] {
             let store = Store::new(builder);
-            heap::meet_in_locks(threads);
-            let barrier = Barrier::new(threads + 1);
-            thread::scope(|scope| {
-                let work = |t: usize| {
-                    let (store, barrier) = (&store, &barrier);
-                    move || {
-                        for round in 0..ROUNDS {
-                            store.scope(|| {
-                                for s in 0..series {
-                                    let id = format!("{t}/{s}");
-                                    counter!("attack", "id" => id.clone()).increment(1);
-                                    counter!("shared", "s" => (s % 50).to_string()).increment(1);
-                                    gauge!("attack", "id" => id.clone()).set(1.0);
-                                    if s % 10 == 0 {
-                                        let value = (round * s) as f64;
-                                        store.record(&histogram!("attack", "id" => id), value);
-                                    }
-                                }
-                            });
-                            barrier.wait();
-                            // Here the ledger is looked at.
-                            barrier.wait();
-                        }
-                    }
-                };
-                let all: Vec<_> = (0..threads).map(|t| scope.spawn(work(t))).collect();
-                for round in 1..=ROUNDS {
-                    sampled(&store, || barrier.wait());
+            let account = store.account;
+            crowd(
+                &store,
+                threads,
+                ROUNDS,
+                |t, round| round_of(&store, t, round),
+                |round| {
                     store.check_to_the_byte();
                     store.tick();
                     store.check_to_the_byte();
                     let sum = Some((threads * series * round) as u64);
                     assert_eq!(store.recall.counters("attack").total(), sum);
                     assert_eq!(store.recall.counters("shared").total(), sum);
-                    barrier.wait();
-                }
-                all.into_iter().for_each(|thread| thread.join().unwrap());
-            });
+                },
+            );
             store.tick();
             store.check_to_the_byte();
             assert_eq!(store.part("thread caches"), 0);
-            let account = store.account;
             drop(store);
             assert_eq!(account.heap(), 0);
         }

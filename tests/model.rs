@@ -40,7 +40,7 @@ fn setup() -> impl Strategy<Value = Setup> {
         (MemoryProfile::Production, 4),
         (MemoryProfile::Development, 5),
     ];
-    let retention_ms = prop_oneof![Just(120_000), 1_000..20_000_u64];
+    let retention_ms = prop_oneof![Just(120_000), (1..20_u64).prop_map(|s| s * 1_000)];
     (prop::sample::select(profiles.to_vec()), retention_ms).prop_map(|((profile, schema), retention_ms)| Setup {
         profile,
         schema,
@@ -68,7 +68,8 @@ fn question() -> impl Strategy<Value = Question> {
         2 => (0..2_usize, 0..3_usize).prop_map(|(label, value)| Filter::Is(label, value)),
         1 => (0..2_usize, 0..3_usize).prop_map(|(label, value)| Filter::Not(label, value)),
     ];
-    let ms = || prop_oneof![0..5_000_u64, 0..60_000_u64];
+    let whole = || (0..20_u64).prop_map(|s| s * 1_000);
+    let ms = || prop_oneof![whole(), 0..5_000_u64, 0..60_000_u64];
     let window = prop_oneof![
         1 => Just(Window::All),
         3 => ms().prop_map(Window::Last),

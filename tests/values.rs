@@ -315,6 +315,21 @@ fn record_many_counts_exactly() {
     assert_eq!(h.over(Duration::MAX).count(), Some(all));
 }
 
+/// A count of 2^63 was taken for a bucket that is read in the middle of a record, and was lost.
+#[test]
+fn half_of_all_numbers_in_one_tick_are_counted() {
+    for n in [usize::MAX / 2, usize::MAX / 2 + 1, usize::MAX - 1, usize::MAX] {
+        let store = Store::default();
+        store
+            .recorder
+            .scope(|| histogram!("h").record_many(2.5, n));
+        store.tick(secs(1));
+        let h = store.recall.histograms("h").over(secs(1));
+        assert_eq!(h.count(), Some(n as u64));
+        assert_eq!(h.quantile(0.5), Some(2.5));
+    }
+}
+
 #[test]
 fn record_many_counts_exactly_on_a_foreign_thread() {
     let billions = usize::try_from(10_u64.pow(10)).unwrap_or(usize::MAX);

@@ -115,15 +115,16 @@ fn collect<K: Kind>(core: &Core, registry: &Registry<K>, all: &mut Vec<MetricInf
     let mut names: Vec<Arc<Name>> = Vec::new();
     registry.for_each_name(|name| names.push(name.clone()));
     for name in names {
-        let series = name.members.lock().live;
-        let overflowed = if name.is_spare() {
-            registry.spared()
-        } else {
-            name.denied.load(std::sync::atomic::Ordering::Relaxed)
-        };
         if name.is_unused() {
             continue;
         }
+        let series = name.members.lock().live;
+        let spared = if name.is_spare() {
+            registry.spared()
+        } else {
+            0
+        };
+        let overflowed = spared + name.denied.load(std::sync::atomic::Ordering::Relaxed);
         let described = core.live.descriptions.find(K::KIND, &name.text);
         all.push(MetricInfo {
             name: name.text.to_string(),

@@ -218,6 +218,17 @@ impl Buckets {
         word.fetch_add(count, Relaxed);
     }
 
+    /// Counts what may lie anywhere from one code to another of the same sign.
+    #[cold]
+    pub(crate) fn add_span(&self, from: Code, to: Code, count: u64) {
+        if split(from.unsigned_abs()).0 == split(to.unsigned_abs()).0 {
+            return self.add_coarse(from, count);
+        }
+        let [_, anywhere, negative] = &self.rough;
+        let word = if from < 0 { negative } else { anywhere };
+        word.fetch_add(count, Relaxed);
+    }
+
     /// Bytes of everything that hangs here.
     pub(crate) fn bytes(&self) -> usize {
         let near = self.near.get().map_or(0, group_bytes);

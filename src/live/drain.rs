@@ -118,7 +118,13 @@ impl<K: Visit> Registry<K> {
         let age = sweep.tick.wrapping_sub(entry.touched);
         let again = entry.touched == sweep.before;
         match K::read(entry, id, again, to) {
-            None => swept.waiting += 1,
+            None => {
+                swept.waiting += 1;
+                if again {
+                    // The second look that this was is still to come.
+                    entry.touched = sweep.tick;
+                }
+            }
             Some(true) => {
                 entry.touched = sweep.tick;
                 swept.points += 1;

@@ -258,7 +258,7 @@ impl Receive for Remains<'_> {
         shared.count(name, code, count);
     }
 
-    fn span(&mut self, from: Code, _: Code, count: u64) {
-        self.0.shared.buckets().add_coarse(from, count);
+    fn span(&mut self, from: Code, to: Code, count: u64) {
+        self.0.shared.buckets().add_span(from, to, count);
     }
 }

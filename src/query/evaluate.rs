@@ -137,9 +137,14 @@ fn slices(query: &Query, found: &mut Found) -> Result<Vec<Slice>, Full> {
         .last()
         .map_or(0, |k| signed(k.frame.span.duration_ns()));
     let step = i128::try_from(step.as_nanos()).unwrap_or(i128::MAX);
-    let step = if step == 0 { newest.max(1) } else { step };
     let window_from = from;
     let from = from.max(first);
+    let step = match (step, newest) {
+        // No time has passed: one step for all.
+        (0, 0) => (to - from).max(1),
+        (0, tick) => tick,
+        (step, _) => step,
+    };
     let steps = u64::try_from((to - from + step - 1) / step).unwrap_or(0);
     let step_of = |back: u64| {
         let end = to - step * i128::from(back);

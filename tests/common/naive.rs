@@ -245,11 +245,15 @@ impl Model {
             };
         };
         let newest = self.ticks.last().map_or(0, |t| t.end - t.start);
-        let step = i64::try_from(if step == 0 { newest } else { step }).unwrap_or(i64::MAX);
         let first = self.ticks.first().map_or(0, |t| i64::try_from(t.start).unwrap_or(0));
+        let step = match i64::try_from(if step == 0 { newest } else { step }) {
+            // A tick in which no time passed: one step for all.
+            Ok(0) => (to - from.max(first)).max(1),
+            step => step.unwrap_or(i64::MAX),
+        };
         let mut parts = Vec::new();
         let mut end = to;
-        while step > 0 && end > from.max(first) {
+        while end > from.max(first) {
             let start = end - step;
             // The oldest part takes everything that is left of the window.
             let start = if start <= from.max(first) { from } else { start };

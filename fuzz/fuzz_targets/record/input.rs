@@ -66,6 +66,11 @@ impl Setup {
         self.series.map_or(10_000, |n| 1 + usize::from(n))
     }
 
+    /// Whether names are limited to a few.
+    pub fn is_limited(&self) -> bool {
+        self.metrics.is_some()
+    }
+
     pub fn metrics(&self) -> usize {
         self.metrics.map_or(10_000, |n| 1 + usize::from(n))
     }

@@ -68,6 +68,10 @@ pub struct Model {
     pub observed: BTreeSet<String>,
     /// A key was met whose name alone is too long.
     pub nameless: bool,
+    /// A key was met that is too long.
+    pub unread: bool,
+    /// There is a limit of names.
+    pub limited: bool,
     next: Frame,
     frames: Vec<Frame>,
     retention_ns: u64,
@@ -97,6 +101,8 @@ impl Model {
             schema: setup.schema(),
             observed: BTreeSet::new(),
             nameless: false,
+            unread: false,
+            limited: setup.is_limited(),
             next: Frame {
                 start_ns: nanos(setup.elapsed.get()),
                 end_ns: nanos(setup.elapsed.get()),
@@ -211,7 +217,10 @@ impl Model {
 
     /// A handle was made.
     pub fn meet(&mut self, key: &Key) {
+        let each = key.labels().map(|l| 4 + l.key().len() + l.value().len());
+        let bytes = each.sum::<usize>() + key.name().len();
         self.nameless |= key.name().len() > 4096;
+        self.unread |= bytes > 4096 || key.labels().len() > 128;
         self.series += 1;
     }
 

@@ -310,10 +310,13 @@ pub fn check(recall: &Recall, model: &Model, unbroken: bool) {
     let memory = recall.memory();
     let health = recall.health().to_string();
     let metrics = recall.metrics();
+    let roomy = memory.peak < memory.budget / 2;
+    let refused_names = health.contains("no room for more names");
     let state = State {
         unbroken,
-        named: !model.nameless && !health.contains("no room for more names"),
-        calm: memory.peak < memory.budget / 2 && metrics.iter().all(|m| m.overflowed == 0),
+        // The name of a key that is too long may be refused, too.
+        named: !model.nameless && !refused_names && (!model.unread || roomy && !model.limited),
+        calm: roomy && metrics.iter().all(|m| m.overflowed == 0),
     };
     for (name, total) in &model.totals {
         let answer = recall.counters(name).total();

@@ -191,6 +191,36 @@ fn burial_needs_its_acquire_of_pins() {
     check_weakened(PINNED_AT_BURIAL, exit_against_eviction);
 }
 
+/// A series is idle, evicted and wanted back, again and again, by a thread whose cache knows each of its cells in turn,
+/// while another thread's cache knows the first.
+fn cycles_of_eviction() {
+    let live = store(super::LIMITS);
+    let mut sleeping = cache(&live.counters);
+    hand_out(&live.counters, &mut sleeping, &key(), 2).add(1, 2);
+    let mut busy = cache(&live.counters);
+    let alive = live.ledger.part(Part::Series);
+    let cell = layout::arc::<<Counter as Kind>::Cell>();
+    let mut ticker = Ticker::evicting(&live);
+    for _ in 0..5 {
+        hand_out(&live.counters, &mut busy, &key(), 1).add(1, 1);
+        settle(&mut ticker);
+        // One dead cell for each slot that may pin it.
+        assert!(live.ledger.part(Part::Series) <= alive + cell, "charges pile up");
+    }
+    drop(busy);
+    let thread = thread::spawn(move || drop(sleeping));
+    ticker.sweep();
+    thread.join().unwrap();
+    ticker.sweep();
+    assert_eq!(live.ledger.part(Part::Series), alive - cell, "ledger is off");
+    assert_eq!(ticker.counted, 6, "lost");
+}
+
+#[test]
+fn charges_of_dead_cells_do_not_pile_up() {
+    check(cycles_of_eviction);
+}
+
 /// A thread gets to know a cell, and ends, while the tick evicts the cell.
 fn acquaintance_against_eviction() {
     let ledger = quietly(|| Arc::new(Ledger::new(super::AMPLE)));

@@ -7,10 +7,11 @@ use super::super::{
     series::{Cells, Kind},
 };
 use super::{
-    AMPLE, Heard, LIMITS, SERIES, Ticker, admit, cache, check, check_weakened, hand_out, key, store,
+    AMPLE, Heard, LIMITS, SERIES, Ticker, admit, cache, check, check_weakened, hand_out, key, leave,
+    store,
 };
 use crate::{
-    ledger::{BASE, Ledger, PARTS, Part},
+    ledger::{Ledger, Part},
     util::sync::{Arc, quietly},
 };
 use loom::thread;
@@ -175,13 +176,6 @@ fn eviction_against_records() {
 #[test]
 fn an_evicted_histogram_loses_no_record() {
     check(eviction_against_records);
-}
-
-/// Leaves `room` bytes of the ledger to live data.
-fn leave(ledger: &Ledger, room: usize) {
-    let live = PARTS.map(|part| ledger.part(part) * usize::from(part.is_live()));
-    let free = ledger.live_limit() - BASE - live.iter().sum::<usize>();
-    ledger.reserve(Part::Series, free - room).unwrap();
 }
 
 /// Two threads touch the same page of the shared part, and there are `room` bytes for it.

@@ -1,7 +1,7 @@
 //! Limits and the ledger: never above, and nothing is lost.
 
 use super::super::{Live, registry::Limits};
-use super::{LIMITS, METRIC, Ticker, check, key_with, store};
+use super::{LIMITS, METRIC, Ticker, check, key_with, leave, store};
 use crate::{
     ledger::{BASE, Ledger, Part, SMALLEST},
     util::sync::{Arc, quietly},
@@ -103,6 +103,31 @@ fn two_names_for_one_place() {
 #[test]
 fn there_are_no_more_names_than_their_limit() {
     check(two_names_for_one_place);
+}
+
+/// The ledger is full to the last byte; eviction is what makes room again.
+fn eviction_in_a_full_ledger() {
+    let live = store(LIMITS);
+    live.counters.acquire(&key_with("a"), 1, false).unwrap().cell.add(1, 1);
+    let mut ticker = Ticker::new(&live);
+    ticker.sweep();
+    leave(&live.ledger, 0);
+    let other = live.clone();
+    let thread = thread::spawn(move || {
+        let grant = other.counters.acquire(&key_with("b"), 1, false).unwrap();
+        grant.cell.add(1, 1);
+    });
+    ticker.evicts = true;
+    ticker.sweep();
+    assert_eq!(live.counters.evicted.load(Relaxed), 1, "not evicted");
+    thread.join().unwrap();
+    ticker.sweep();
+    assert_eq!(ticker.counted, 2, "lost");
+}
+
+#[test]
+fn eviction_needs_no_room() {
+    check(eviction_in_a_full_ledger);
 }
 
 /// Two threads reserve and give back, with room for one of them, and history takes the quarter that is its own.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     codec::{buckets, distribution},
-    ledger::{Ledger, Part},
+    ledger::{BASE, Ledger, PARTS, Part},
     model::frame::{GaugePoint, SeriesId},
     util::sync::{Arc, Order, Weakened, quietly},
 };
@@ -86,6 +86,13 @@ fn key() -> Key {
 
 fn key_with(value: &'static str) -> Key {
     Key::from_parts(METRIC, vec![Label::new("l", value)])
+}
+
+/// Leaves `room` bytes of the ledger to live data.
+fn leave(ledger: &Ledger, room: usize) {
+    let live = PARTS.map(|part| ledger.part(part) * usize::from(part.is_live()));
+    let free = ledger.live_limit() - BASE - live.iter().sum::<usize>();
+    ledger.reserve(Part::Series, free - room).unwrap();
 }
 
 fn cache<K: Kind>(registry: &Registry<K>) -> Cache<K> {
