@@ -135,8 +135,33 @@ impl Ledger {
         self.parts[part as usize].load(Relaxed)
     }
 
+    /// What questions may take together at most.
+    fn query_limit(&self) -> usize {
+        self.budget() / 4
+    }
+
+    /// Bytes that are neither used nor taken by running questions, which give theirs back by themselves.
+    pub(crate) fn free(&self) -> usize {
+        let lasting = self.used().saturating_sub(self.part(Part::Queries));
+        self.budget().saturating_sub(lasting)
+    }
+
+    /// Bytes by which live data may still grow.
+    pub(crate) fn live_room(&self) -> usize {
+        self.live_limit().saturating_sub(self.live.load(Relaxed))
+    }
+
+    /// What was charged to one part is another's from now on.
+    pub(crate) fn hand_over(&self, from: Part, to: Part, bytes: usize) {
+        self.parts[to as usize].fetch_add(bytes, Relaxed);
+        self.parts[from as usize].fetch_sub(bytes, Relaxed);
+    }
+
     /// Charges `bytes` to `part`, or changes nothing.
     pub(crate) fn reserve(&self, part: Part, bytes: usize) -> Result<(), Full> {
+        if part == Part::Queries && self.part(part).saturating_add(bytes) > self.query_limit() {
+            return Err(Full);
+        }
         if part.is_live() && raise(&self.live, bytes, self.live_limit()).is_err() {
             self.refused.fetch_add(1, Relaxed);
             return Err(Full);

@@ -102,7 +102,9 @@ fn handles_allocate_nothing() {
         .scope(|| (counter!("c"), gauge!("g"), histogram!("h")));
     // A histogram allocates when it first meets an octave.
     let values = [0.001, 0.5, 1.0, 1.5, 7.0, 1e9, -3.0, 0.0, f64::NAN];
-    values.iter().for_each(|v| h.record(*v));
+    for value in values {
+        h.record(value);
+    }
     let record = || {
         for i in 0..1_000 {
             c.increment(i);
@@ -110,7 +112,9 @@ fn handles_allocate_nothing() {
             g.set(1.0);
             g.increment(2.0);
             g.decrement(f64::NAN);
-            values.iter().for_each(|v| h.record(*v));
+            for value in values {
+                h.record(value);
+            }
         }
         drop((c.clone(), g.clone(), h.clone()));
     };

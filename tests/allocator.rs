@@ -8,7 +8,7 @@ use metrics::{counter, gauge, histogram};
 use metrics_recall::{Clock, ManualClock, MemoryProfile, Recall, RecallRecorder, secs};
 use std::{
     alloc::{GlobalAlloc, Layout, System},
-    cell::Cell,
+    cell::{Cell, RefCell},
     sync::mpsc,
     time::Duration,
 };
@@ -24,6 +24,8 @@ thread_local! {
     static EMITS: Cell<bool> = const { Cell::new(false) };
     /// What an emission allocates emits nothing.
     static INSIDE: Cell<bool> = const { Cell::new(false) };
+    /// Ticked from inside of every allocation.
+    static TICKS: RefCell<Option<Recall>> = const { RefCell::new(None) };
     /// How often this thread incremented `memory_events_total`.
     static EMITTED: Cell<u64> = const { Cell::new(0) };
 }
@@ -36,6 +38,11 @@ fn emit(size: usize) {
     counter!("memory_events_total").increment(1);
     gauge!("memory_event_bytes").set(f64::from(u32::try_from(size).unwrap_or(u32::MAX)));
     histogram!("memory_event_sizes", "k" => "v").record(1.0);
+    // None while it is being replaced.
+    let ticks = TICKS.try_with(|ticks| ticks.try_borrow().ok().and_then(|ticks| ticks.clone()));
+    if let Ok(Some(recall)) = ticks {
+        recall.tick();
+    }
     INSIDE.set(false);
 }
 
@@ -154,19 +161,19 @@ fn the_first_thing_a_thread_does_may_be_any_question() {
     emitting("filling", &recorder, || busy(&recall, &hands, 0));
     let (recall, hands) = (&recall, &hands);
     emitting("metrics", &recorder, || {
-        assert!(!recall.metrics().is_empty())
+        assert!(!recall.metrics().is_empty());
     });
     emitting("health", &recorder, || {
-        assert!(!recall.health().to_string().is_empty())
+        assert!(!recall.health().to_string().is_empty());
     });
     emitting("summary", &recorder, || {
-        assert!(!recall.summary().to_string().is_empty())
+        assert!(!recall.summary().to_string().is_empty());
     });
     emitting("memory", &recorder, || {
-        assert!(!recall.memory().to_string().is_empty())
+        assert!(!recall.memory().to_string().is_empty());
     });
     emitting("total", &recorder, || {
-        assert!(recall.counters("orders_total").total().is_some())
+        assert!(recall.counters("orders_total").total().is_some());
     });
     emitting("tick", &recorder, || {
         hands.advance(secs(1));
@@ -194,12 +201,30 @@ fn listing_names_does_not_wait_for_itself() {
         recorder.scope(|| (0..200).for_each(|i| counter!("n", "i" => i.to_string()).increment(1)));
         let recall = &recall;
         emitting("metrics", &recorder, || {
-            assert!(recall.metrics().len() > 100)
+            assert!(recall.metrics().len() > 100);
         });
         emitting("health", &recorder, || {
-            assert!(!recall.health().is_healthy())
+            assert!(!recall.health().is_healthy());
         });
     }
+}
+
+/// The second one inside found no sign of the first, and waited for it.
+#[test]
+fn ticks_inside_a_tick_do_nothing_and_are_named() {
+    let (recorder, recall, hands) = store(MemoryProfile::Production);
+    emitting("ticking", &recorder, || {
+        for i in 0..500 {
+            counter!("n", "i" => i.to_string()).increment(1);
+        }
+        hands.advance(secs(1));
+        TICKS.set(Some(recall.clone()));
+        let tick = recall.tick();
+        TICKS.set(None);
+        assert!(!tick.merged);
+    });
+    assert_eq!(recall.counters("n").over(secs(1)).increase(), Some(500));
+    assert!(recall.health().to_string().contains("from inside a tick"));
 }
 
 #[test]

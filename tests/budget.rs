@@ -296,7 +296,12 @@ fn ticks_without_progress_of_the_clock_stay_inside_the_budget_and_lose_no_histor
                     (0..200).for_each(|v| store.record(&histogram, spread(v)));
                 }
             });
-            assert!(store.tick_now().merged);
+            assert!(
+                store.tick_now().merged,
+                "{} {:?}",
+                store.recall.health(),
+                store.recall.memory()
+            );
             store.check_to_the_byte();
         }
         let after = store.recall.counters("busy").over(ALL).increase();

@@ -83,7 +83,11 @@ impl Run {
         let key = key.to_string();
         self.store.recorder.scope(|| {
             let histogram = histogram!("n", "k" => key.clone());
-            (counter!("n", "k" => key.clone()), gauge!("n", "k" => key), histogram)
+            (
+                counter!("n", "k" => key.clone()),
+                gauge!("n", "k" => key),
+                histogram,
+            )
         })
     }
 
@@ -132,13 +136,19 @@ impl Run {
         assert_eq!(recall.counters("n").total(), ever.then_some(seen.total));
         for window in [3, 10, RETENTION - 5] {
             // Ticks whose middle is in the window.
-            let inside = seen.ticks.iter().filter(|t| t.0 + t.1 + 2 * window > 2 * seen.now);
+            let inside = seen
+                .ticks
+                .iter()
+                .filter(|t| t.0 + t.1 + 2 * window > 2 * seen.now);
             let expected: u64 = inside.map(|t| t.2).sum();
             let increase = recall.counters("n").over(secs(window)).increase();
             assert_eq!(increase, ever.then_some(expected), "over {window} s");
             let h = recall.histograms("n").over(secs(window));
             let sum = float(expected) / 2.0;
-            assert_eq!((h.count(), h.sum()), (ever.then_some(expected), ever.then_some(sum)));
+            assert_eq!(
+                (h.count(), h.sum()),
+                (ever.then_some(expected), ever.then_some(sum))
+            );
         }
         let live = recall.metrics().iter().map(|m| m.series).max().unwrap_or(0);
         assert!(live <= LIMIT, "{live} series");

@@ -1,5 +1,4 @@
 //! Series come and go; handles and totals stay.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 

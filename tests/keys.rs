@@ -1,5 +1,4 @@
 //! What one series is: kinds apart, and labels however they are written.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -7,6 +6,11 @@ use common::Store;
 use metrics::{Key, Label, Level, Metadata, Recorder, counter, gauge, histogram};
 use metrics_recall::{Labels, MetricKind, Recall, secs};
 use std::time::Duration;
+
+static LABELS: [Label; 2] = [
+    Label::from_static_parts("b", "2"),
+    Label::from_static_parts("a", "1"),
+];
 
 static METADATA: Metadata<'static> = Metadata::new("keys", Level::INFO, None);
 
@@ -143,7 +147,7 @@ fn a_label_with_an_empty_value_is_no_label() {
         let store = Store::default();
         let pairs = pairs(n);
         let mut padded = vec![
-            ("".to_owned(), String::new()),
+            (String::new(), String::new()),
             ("zone".to_owned(), String::new()),
         ];
         padded.extend(pairs.clone());
@@ -178,10 +182,6 @@ fn macros_and_keys_name_the_same_series() {
         counter!(target: "elsewhere", level: Level::TRACE, "n", "a" => "1", "b" => "2")
             .increment(1);
     });
-    static LABELS: [Label; 2] = [
-        Label::from_static_parts("b", "2"),
-        Label::from_static_parts("a", "1"),
-    ];
     let keys = [
         Key::from_static_parts("n", &LABELS),
         Key::from_parts("n", LABELS.to_vec()),
@@ -259,6 +259,27 @@ fn names_with_any_text_are_kept_apart() {
         );
     }
     assert!(store.recall.summary().to_string().contains("número"));
+}
+
+/// Names are compared by their address where that is enough; it is not, when one is the beginning of the other.
+#[test]
+fn names_that_begin_at_the_same_address_are_kept_apart() {
+    static TEXT: &str = "requests_total";
+    let store = Store::default();
+    for _ in 0..3 {
+        for end in 1..=TEXT.len() {
+            let name: &'static str = &TEXT[..end];
+            store.recorder.scope(|| {
+                counter!(name).increment(1);
+                counter!(name, "k" => "v").increment(1);
+                counter!(name.to_owned()).increment(1);
+            });
+        }
+    }
+    for end in 1..=TEXT.len() {
+        assert_eq!(store.recall.counters(&TEXT[..end]).total(), Some(9));
+    }
+    assert_eq!(store.recall.metrics().len(), TEXT.len());
 }
 
 #[test]

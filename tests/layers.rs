@@ -17,7 +17,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("util", ""),
     ("ledger", "error util"),
     ("model", "error"),
-    ("config", "error model"),
+    ("config", "error clock ledger model"),
     ("codec", "error model"),
     ("live", "util ledger model config codec"),
     ("intake", "util ledger model"),
@@ -34,7 +34,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ),
     (
         "handle",
-        "error clock util ledger model config intake exposition history query alerts insights engine",
+        "error clock util ledger model config live intake exposition history query alerts insights engine",
     ),
     ("journal", "error util model codec"),
     ("export", "error util model exposition"),

@@ -11,7 +11,7 @@ mod naive;
 use common::Store;
 use metrics::{Label, counter, gauge, histogram};
 use metrics_recall::{Labels, MemoryProfile, Point, Recall, Timestamp};
-use naive::{Filter, Key, Model, Question, Row, Window};
+use naive::{Answer, Filter, Key, Model, Question, Row, Texts, Window};
 use proptest::prelude::*;
 use std::{fmt::Debug, time::Duration};
 
@@ -41,11 +41,13 @@ fn setup() -> impl Strategy<Value = Setup> {
         (MemoryProfile::Development, 5),
     ];
     let retention_ms = prop_oneof![Just(120_000), (1..20_u64).prop_map(|s| s * 1_000)];
-    (prop::sample::select(profiles.to_vec()), retention_ms).prop_map(|((profile, schema), retention_ms)| Setup {
-        profile,
-        schema,
-        retention_ms,
-    })
+    (prop::sample::select(profiles.to_vec()), retention_ms).prop_map(
+        |((profile, schema), retention_ms)| Setup {
+            profile,
+            schema,
+            retention_ms,
+        },
+    )
 }
 
 fn key() -> impl Strategy<Value = Key> {
@@ -82,13 +84,15 @@ fn question() -> impl Strategy<Value = Question> {
         1 => (100..10_000_u64).prop_map(Some),
         1 => prop::sample::select(vec![Some(0), Some(1_000), Some(10_000)]),
     ];
-    (0..naive::NAMES.len(), filter, by, window, step).prop_map(|(name, filter, by, window, step)| Question {
-        name,
-        filter,
-        by,
-        window,
-        step,
-    })
+    (0..naive::NAMES.len(), filter, by, window, step).prop_map(
+        |(name, filter, by, window, step)| Question {
+            name,
+            filter,
+            by,
+            window,
+            step,
+        },
+    )
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -104,7 +108,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// A step's end and its value, or a value alone at 0.
+/// Answers of every shape as rows.
 trait Rows {
     fn rows(self) -> Vec<Row>;
 }
@@ -126,11 +130,14 @@ impl Number for u64 {
     }
 }
 
-fn texts(labels: &Labels) -> Vec<(String, String)> {
-    labels.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+fn texts(labels: &Labels) -> Texts {
+    labels
+        .iter()
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .collect()
 }
 
-fn points<T: Number>(points: &[Point<T>]) -> Vec<(i64, Option<f64>)> {
+fn points<T: Number>(points: &[Point<T>]) -> Vec<Answer> {
     let each = |p: &Point<T>| (p.at.as_millis(), p.value.map(T::float));
     points.iter().map(each).collect()
 }
@@ -143,7 +150,9 @@ impl<T: Number> Rows for Option<T> {
 
 impl<T: Number> Rows for Vec<(Labels, T)> {
     fn rows(self) -> Vec<Row> {
-        let rows = self.iter().map(|(l, v)| (texts(l), vec![(0, Some(v.float()))]));
+        let rows = self
+            .iter()
+            .map(|(l, v)| (texts(l), vec![(0, Some(v.float()))]));
         rows.collect()
     }
 }
@@ -253,7 +262,9 @@ impl Pair {
     fn step(&mut self, op: &Op) {
         let labels = |key: &Key| -> Vec<Label> {
             let pairs = naive::LABELS[key.labels].iter();
-            pairs.map(|(k, v)| Label::new(naive::LABEL_NAMES[*k], naive::LABEL_VALUES[*v])).collect()
+            pairs
+                .map(|(k, v)| Label::new(naive::LABEL_NAMES[*k], naive::LABEL_VALUES[*v]))
+                .collect()
         };
         let name = |key: &Key| naive::NAMES[key.name];
         let recorder = &self.store.recorder;
@@ -275,7 +286,9 @@ impl Pair {
                 self.model.add(*key, *value);
             }
             Op::Record(key, value, times) => {
-                recorder.scope(|| histogram!(name(key), labels(key).iter()).record_many(*value, *times));
+                recorder.scope(|| {
+                    histogram!(name(key), labels(key).iter()).record_many(*value, *times);
+                });
                 self.model.record(*key, *value, *times);
             }
             Op::Tick(ms) => {
@@ -292,10 +305,18 @@ impl Pair {
         }
     }
 
-    fn assert_same(&mut self, what: &str, allowed: Allowed, question: &Question, ours: &[Row], model: &[Row]) {
+    fn assert_same(
+        &mut self,
+        what: &str,
+        allowed: Allowed,
+        question: &Question,
+        ours: &[Row],
+        model: &[Row],
+    ) {
         self.said.push(format!("{what} {ours:?}"));
         let close = |a: f64, b: f64| match allowed {
-            Allowed::Nothing => a.total_cmp(&b).is_eq() || a == b,
+            // Zero is zero, with either sign.
+            Allowed::Nothing => (a + 0.0).to_bits() == (b + 0.0).to_bits(),
             Allowed::Rounding => (a - b).abs() <= 1e-9 * (1.0 + b.abs()),
             Allowed::HalfABucket if b == 0.0 => a == 0.0,
             Allowed::HalfABucket => {
@@ -303,7 +324,7 @@ impl Pair {
                 (1.0 / most..=most).contains(&(a / b))
             }
         };
-        let same = |(a, b): (&(i64, Option<f64>), &(i64, Option<f64>))| {
+        let same = |(a, b): (&Answer, &Answer)| {
             a.0 == b.0
                 && match (a.1, b.1) {
                     (Some(a), Some(b)) => close(a, b),
@@ -314,7 +335,10 @@ impl Pair {
             && ours.iter().zip(model).all(|(a, b)| {
                 a.0 == b.0 && a.1.len() == b.1.len() && a.1.iter().zip(&b.1).all(same)
             });
-        assert!(equal, "{what} of {question:?}\n  answered {ours:?}\n  expected {model:?}");
+        assert!(
+            equal,
+            "{what} of {question:?}\n  answered {ours:?}\n  expected {model:?}"
+        );
     }
 
     fn ask_counters(&mut self, question: &Question) {
@@ -367,8 +391,15 @@ impl Pair {
         let (totals, values) = if question.by.is_empty() {
             (counters.total().rows(), gauges.current().rows())
         } else {
-            let by: Vec<&str> = question.by.iter().map(|at| naive::LABEL_NAMES[*at]).collect();
-            (counters.by(&by).total().rows(), gauges.by(&by).current().rows())
+            let by: Vec<&str> = question
+                .by
+                .iter()
+                .map(|at| naive::LABEL_NAMES[*at])
+                .collect();
+            (
+                counters.by(&by).total().rows(),
+                gauges.by(&by).current().rows(),
+            )
         };
         let (total, current) = (self.model.total(question), self.model.current(question));
         self.assert_same("total()", Allowed::Nothing, question, &totals, &total);

@@ -85,7 +85,7 @@ fn ticks_without_clock_progress_lose_nothing() {
     let store = Store::default();
     store.tick(secs(1));
     for round in 0..10_u64 {
-        store.hands.advance(secs(if round == 0 { 1 } else { 0 }));
+        store.hands.advance(secs(u64::from(round == 0)));
         store.recorder.scope(|| {
             counter!("n").increment(round);
             counter!("once", "round" => round.to_string()).increment(1);

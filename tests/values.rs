@@ -318,11 +318,14 @@ fn record_many_counts_exactly() {
 /// A count of 2^63 was taken for a bucket that is read in the middle of a record, and was lost.
 #[test]
 fn half_of_all_numbers_in_one_tick_are_counted() {
-    for n in [usize::MAX / 2, usize::MAX / 2 + 1, usize::MAX - 1, usize::MAX] {
+    for n in [
+        usize::MAX / 2,
+        usize::MAX / 2 + 1,
+        usize::MAX - 1,
+        usize::MAX,
+    ] {
         let store = Store::default();
-        store
-            .recorder
-            .scope(|| histogram!("h").record_many(2.5, n));
+        store.recorder.scope(|| histogram!("h").record_many(2.5, n));
         store.tick(secs(1));
         let h = store.recall.histograms("h").over(secs(1));
         assert_eq!(h.count(), Some(n as u64));
@@ -408,16 +411,17 @@ fn of_absolutes_the_greatest_wins() {
 fn absolutes_and_increments_add_up() {
     let store = Store::default();
     let n = store.recall.counters("n");
-    let steps: [(fn(&metrics::Counter), u64, u64); 6] = [
-        (|c| c.increment(3), 3, 3),
-        (|c| c.absolute(100), 103, 3),
-        (|c| c.increment(4), 107, 7),
-        (|c| c.absolute(90), 107, 7),
-        (|c| c.absolute(110), 117, 17),
-        (|c| c.increment(1), 118, 18),
+    let handle = store.recorder.scope(|| counter!("n"));
+    let steps = [
+        (Some(3), None, 3, 3),
+        (None, Some(100), 103, 3),
+        (Some(4), None, 107, 7),
+        (None, Some(90), 107, 7),
+        (Some(1), Some(110), 118, 18),
     ];
-    for (step, total, increase) in steps {
-        step(&store.recorder.scope(|| counter!("n")));
+    for (increment, absolute, total, increase) in steps {
+        increment.inspect(|by| handle.increment(*by));
+        absolute.inspect(|to| handle.absolute(*to));
         store.tick(secs(1));
         assert_eq!(n.total(), Some(total));
         assert_eq!(n.clone().over(Duration::MAX).increase(), Some(increase));
@@ -426,9 +430,9 @@ fn absolutes_and_increments_add_up() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                store
-                    .recorder
-                    .scope(|| (0..50).for_each(|_| counter!("n").absolute(200)))
+                for _ in 0..50 {
+                    store.recorder.scope(|| counter!("n").absolute(200));
+                }
             });
         }
     });

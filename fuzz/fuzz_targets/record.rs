@@ -83,7 +83,7 @@ impl Bench {
             held: Vec::new(),
             budget,
             patience: Patience {
-                flood: 4_000,
+                flood: 1_500,
                 threads: 3,
                 points: 200_000,
             },
@@ -188,7 +188,7 @@ impl Bench {
 
     /// Many values of one label.
     fn flood(&mut self, name: text::Text<'_>, n: u16, what: &What) {
-        let n = u32::from(n % 1024).min(self.patience.flood);
+        let n = u32::from(n % 512).min(self.patience.flood);
         self.patience.flood -= n;
         for i in 0..n {
             let label = ("flood".to_owned(), i.to_string());
@@ -212,7 +212,7 @@ impl Bench {
                     let used = known.cloned().unwrap_or_else(|| {
                         // Often enough to get a cell of its own beside another thread's.
                         let mut new = hold(recorder, key.get(), what.kind());
-                        for _ in 0..*at {
+                        for _ in 0..*at % 16 {
                             new = hold(recorder, key.get(), what.kind());
                         }
                         new

@@ -13,7 +13,7 @@ use crate::{
     },
     model::{MetricKind, schema::Schema},
     query::{Ask, Found, Member, Query, Sum, Values},
-    util::layout,
+    util::{bits::low, layout},
 };
 use parking_lot::Mutex;
 use std::sync::{
@@ -133,6 +133,18 @@ impl Asked for Histogram {
     }
 }
 
+/// Sees to it that one more member fits.
+fn room_for_one(members: &mut Vec<Member>, scratch: &mut Charge) -> Result<(), Full> {
+    let capacity = members.capacity();
+    if members.len() == capacity {
+        let larger = layout::grown(capacity);
+        scratch.add(layout::vec::<Member>(larger))?;
+        layout::regrow(members, larger);
+        scratch.give_back(layout::vec::<Member>(capacity));
+    }
+    Ok(())
+}
+
 /// The labels of a series, if the question is about it.
 fn accepted<'a, K: Kind>(entry: &'a Entry<K>, name: &Name, query: &Query) -> Option<&'a [u8]> {
     let series = entry.cells.series();
@@ -149,22 +161,33 @@ impl Core {
 
     fn find_in<K: Asked>(&self, query: &Query) -> Option<Found> {
         let name = self.name::<K>(query)?;
-        let found = self.members::<K>(query, &name);
+        // While it is held, no id of a series that it mentions is given to another.
+        let held = self.timeline();
+        let found = self.members::<K>(query, &name, &held);
         found.inspect_err(|Full| self.refuse()).ok()
     }
 
-    fn members<K: Asked>(&self, query: &Query, name: &Name) -> Result<Found, Full> {
+    fn members<K: Asked>(
+        &self,
+        query: &Query,
+        name: &Name,
+        held: &Timeline,
+    ) -> Result<Found, Full> {
+        let oldest = held.frames.first().map(|kept| low(kept.tick));
         let most = name.members.lock().len();
         let bytes = layout::vec::<Member>(most);
         let mut scratch = Charge::new(&self.live.ledger, Part::Queries, bytes)?;
         let mut members = Vec::with_capacity(most);
         let mut full = Ok(());
         name.for_each_member(|id| {
-            if full.is_err() || members.len() == most {
+            if full.is_err() {
                 return;
             }
             let member = K::registry(&self.live).with(id, |entry| {
                 let labels = accepted(entry, name, query)?;
+                if query.window.is_some() && entry.is_past(oldest) {
+                    return None;
+                }
                 // Labels are for groups only.
                 let labels = if query.by.is_empty() { &[] } else { labels };
                 full = scratch.add(labels.len());
@@ -174,7 +197,11 @@ impl Core {
                     values: K::values(entry),
                 })
             });
-            members.extend(member.flatten());
+            if let Some(member) = member.flatten() {
+                // More of them than there were: others have come, and must not displace those.
+                full = full.and_then(|()| room_for_one(&mut members, &mut scratch));
+                members.extend(full.is_ok().then_some(member));
+            }
         });
         full.map(|()| Found {
             members,
@@ -213,8 +240,11 @@ impl Core {
 impl Ask for Core {
     /// Members before the timeline: what a tick between the two changes is in the timeline then, with what was before.
     fn find(&self, query: &Query) -> Option<Found> {
-        // What an allocation emits while a shard is locked must not look for that lock.
-        let _busy = Busy::enter();
+        // What an allocation emits while a shard is locked must not look for that lock, nor ask.
+        let Some(_busy) = Busy::enter() else {
+            self.refuse();
+            return None;
+        };
         match query.kind {
             MetricKind::Counter => self.find_in::<Counter>(query),
             MetricKind::Gauge => self.find_in::<Gauge>(query),
@@ -223,7 +253,10 @@ impl Ask for Core {
     }
 
     fn sum(&self, query: &Query) -> Option<Sum> {
-        let _busy = Busy::enter();
+        let Some(_busy) = Busy::enter() else {
+            self.refuse();
+            return None;
+        };
         match query.kind {
             MetricKind::Counter => self.sum_in::<Counter>(query),
             MetricKind::Gauge => self.sum_in::<Gauge>(query),

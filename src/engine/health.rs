@@ -139,6 +139,13 @@ impl Core {
                 "{n} questions had no answer for want of working memory (`memory_budget`)"
             )),
         }
+        match self.live.descriptions.refused.load(Relaxed) {
+            0 => {}
+            n => reasons.push(format!(
+                "{n} descriptions were not kept: they may take an eighth of the budget, for twice as many metrics as are allowed (`memory_budget` is {}, `max_metrics` {})",
+                Bytes(self.plan.budget), self.plan.metrics
+            )),
+        }
         match self.live.reentrant.load(Relaxed) {
             0 => {}
             n => reasons.push(format!(

@@ -41,12 +41,18 @@ pub(crate) struct Engine {
     before: u64,
     refused: u64,
     denied: u64,
+    /// Bytes that the next tick is thought to need.
+    work: usize,
 }
 
 /// The draft may keep a sixteenth of the budget between ticks; a larger one is given back.
 const DRAFT_SHARE: usize = 16;
 /// This share of the budget is left free after each tick, for series that are new until the next.
 const FREE_SHARE: usize = 16;
+
+/// Bytes that a tick needs for nothing, and the share of the budget that it is left at most.
+const WORK: usize = 8 << 10;
+const WORK_SHARE: usize = 6;
 
 thread_local! {
     static TICKING: Cell<bool> = const { Cell::new(false) };
@@ -87,6 +93,7 @@ impl Engine {
             before: elapsed / nanos(plan.resolution),
             refused: 0,
             denied: 0,
+            work: WORK,
         })
     }
 
@@ -109,13 +116,21 @@ impl Engine {
             wall_ms: self.wall_at(end_ns),
         };
         let number = end_ns / self.resolution_ns;
-        let free = ledger.budget() / FREE_SHARE;
-        self.history.leave_free(free / 2);
+        // What is left free is for new series, as far as there may be any, and for the next tick's draft and frame.
+        let budget = ledger.budget();
+        let free = (budget / FREE_SHARE).min(ledger.live_room());
+        self.history.leave_free(self.work);
+        let refused = ledger.refused() != self.refused;
         let sweep = self.plan_sweep(core, number);
         let swept = core.live.sweep(sweep, &mut self.collector);
-        let commit = self.history.commit(&self.collector.draft, span, number);
-        self.history.leave_free(free);
-        self.collector.shrink(ledger.budget() / DRAFT_SHARE);
+        let points = self.collector.draft.frame_bytes();
+        self.work = (WORK + 3 * points).min(budget / WORK_SHARE);
+        let commit = self.history.commit(&mut self.collector.draft, span, number);
+        self.collector.shrink(budget / DRAFT_SHARE);
+        if refused && swept.ghosts > 0 {
+            self.history.give_way();
+        }
+        self.history.leave_free(free + self.work);
         let late = span.duration_ns() > self.resolution_ns + self.resolution_ns / 2;
         self.before = number;
         self.last_end_ns = end_ns;
@@ -154,7 +169,9 @@ impl Engine {
 impl Core {
     /// Runs a tick at the clock's now.
     pub(crate) fn tick(&self) -> Tick {
-        let Some(_ticking) = Ticking::enter() else {
+        // An allocator that emits metrics must not find this thread in the slow path while a shard is locked; and one
+        // that ticks must not find itself waiting for a lock that this thread holds.
+        let (Some(_ticking), Some(_busy)) = (Ticking::enter(), Busy::enter()) else {
             self.counts.nested.fetch_add(1, Relaxed);
             let last = self.timeline().last().map_or(0, |frame| frame.span.wall_ms);
             return Tick {
@@ -162,8 +179,6 @@ impl Core {
                 merged: true,
             };
         };
-        // An allocator that emits metrics must not find this thread in the slow path while a shard is locked.
-        let _busy = Busy::enter();
         let mut engine = self.engine.lock();
         let begin_ns = self.clock.elapsed_ns();
         let tick = engine.run(self, begin_ns);

@@ -33,6 +33,16 @@ impl Charge {
         })
     }
 
+    /// Takes over what was charged to another part.
+    fn adopt(ledger: &Arc<Ledger>, from: Part, to: Part, bytes: usize) -> Self {
+        ledger.hand_over(from, to, bytes);
+        Self {
+            ledger: ledger.clone(),
+            part: to,
+            bytes,
+        }
+    }
+
     /// Charges `bytes` more.
     pub(crate) fn add(&mut self, bytes: usize) -> Result<(), Full> {
         self.ledger.reserve(self.part, bytes)?;
@@ -65,14 +75,8 @@ pub(crate) struct Kept {
     pub(crate) frame: Frame,
     /// Number of its tick; ascending, not necessarily by one.
     pub(crate) tick: u64,
-    /// Last, so that it is given back after the columns are.
-    _charge: Charge,
-}
-
-impl Kept {
-    fn bytes(columns: usize) -> usize {
-        layout::arc::<Self>() + columns
-    }
+    /// For the columns and for this; last, so that it is given back after they are.
+    _charges: [Charge; 2],
 }
 
 /// A consistent view of history: whole frames only, which never change.
@@ -129,6 +133,8 @@ pub(crate) struct History {
     published: Arc<Mutex<Arc<Timeline>>>,
     /// Earlier timelines that a reader may still hold, with their oldest tick.
     earlier: Vec<(u64, Weak<Timeline>)>,
+    /// More readers hold earlier timelines than `earlier` remembers.
+    crowded: bool,
     retention_ns: u64,
     /// Frames dropped for want of room before their time, ever.
     pub(crate) shortened: u64,
@@ -150,6 +156,7 @@ impl History {
             current,
             ledger,
             earlier: Vec::with_capacity(EARLIER),
+            crowded: false,
             retention_ns,
             shortened: 0,
         })
@@ -168,62 +175,79 @@ impl History {
     pub(crate) fn oldest_tick(&mut self) -> Option<u64> {
         self.earlier
             .retain(|(_, timeline)| timeline.strong_count() > 0);
+        if self.crowded {
+            self.crowded = !self.earlier.is_empty();
+            return Some(0);
+        }
         let held = self.earlier.iter().map(|(tick, _)| *tick);
         let current = self.current.frames.first().map(|kept| kept.tick);
         held.chain(current).min()
     }
 
-    /// Adds what the tick gathered. Frames beyond their retention go; if there is still no room, so do others.
-    pub(crate) fn commit(&mut self, draft: &Draft, span: Span, tick: u64) -> Commit {
+    /// Adds what the tick gathered; frames beyond their retention go.
+    pub(crate) fn commit(&mut self, draft: &mut Draft, span: Span, tick: u64) -> Commit {
         let newest = self.newest().map(|frame| frame.span);
-        if newest.is_some_and(|newest| newest.end_ns == span.end_ns) {
-            return self.merge(draft, tick);
+        if newest.is_none_or(|newest| newest.end_ns != span.end_ns) {
+            self.expire(span.end_ns);
+            return match self.append(draft, span, tick) {
+                true => Commit::Added,
+                false => Commit::Lost,
+            };
         }
-        self.expire(span.end_ns);
-        let bytes = Kept::bytes(draft.frame_bytes());
-        let Some(charge) = self.charge(bytes) else {
-            return Commit::Lost;
-        };
-        let kept = Arc::new(Kept {
-            frame: draft.frame(span),
-            tick,
-            _charge: charge,
-        });
-        if self.push(&kept, 0) {
-            Commit::Added
+        // Without room for the union, the rest of the newest frame is a frame of its own, of no length.
+        if draft.frame_bytes() == 0 || self.merge(draft, tick) || self.append(draft, span, tick) {
+            Commit::Merged
         } else {
             Commit::Lost
         }
     }
 
-    /// The clock stands still: the draft joins the newest frame.
-    fn merge(&mut self, draft: &Draft, tick: u64) -> Commit {
-        let Some(newest) = self.current.frames.last().cloned() else {
-            return Commit::Lost;
+    /// Adds a frame. Without room for a copy the draft's own columns become it.
+    fn append(&mut self, draft: &mut Draft, span: Span, tick: u64) -> bool {
+        let Some(own) = self.charge(layout::arc::<Kept>()) else {
+            return false;
         };
-        if draft.frame_bytes() == 0 {
-            return Commit::Merged;
-        }
+        let (frame, columns) = match Charge::new(&self.ledger, Part::History, draft.frame_bytes()) {
+            Ok(charge) => (draft.frame(span), charge),
+            Err(Full) => {
+                let bytes = draft.bytes_held();
+                let frame = draft.into_frame(span);
+                let charge = Charge::adopt(&self.ledger, Part::Tick, Part::History, bytes);
+                (frame, charge)
+            }
+        };
+        let kept = Arc::new(Kept {
+            frame,
+            tick,
+            _charges: [columns, own],
+        });
+        self.push(&kept, 0)
+    }
+
+    /// The clock stands still: the draft joins the newest frame. False: no room, and nothing was done.
+    fn merge(&mut self, draft: &Draft, tick: u64) -> bool {
+        let Some(newest) = self.current.frames.last().cloned() else {
+            return false;
+        };
         let columns = newest.frame.bytes() + draft.frame_bytes();
         // Both, their sum, and its copy exist at once for a moment; buckets are unpacked one histogram at a time.
-        let Some(scratch) = self.charge(columns + merge::unpacked(&newest.frame, draft)) else {
-            return Commit::Lost;
+        // No frame is dropped for that: whoever ticks often must not pay with history.
+        let room = |bytes| Charge::new(&self.ledger, Part::History, bytes).ok();
+        let Some(scratch) = room(columns + merge::unpacked(&newest.frame, draft)) else {
+            return false;
         };
         let merged = merge::merge(&newest.frame, draft);
-        let Some(charge) = self.charge(Kept::bytes(merged.frame_bytes())) else {
-            return Commit::Lost;
+        let columns = room(merged.frame_bytes());
+        let (Some(columns), Some(own)) = (columns, room(layout::arc::<Kept>())) else {
+            return false;
         };
         let kept = Arc::new(Kept {
             frame: merged.frame(newest.frame.span),
             tick,
-            _charge: charge,
+            _charges: [columns, own],
         });
         drop((merged, scratch, newest));
-        if self.push(&kept, 1) {
-            Commit::Merged
-        } else {
-            Commit::Lost
-        }
+        self.push(&kept, 1)
     }
 
     /// Appends a frame in place of the newest `replaced` ones.
@@ -257,10 +281,16 @@ impl History {
                 return Some(charge);
             }
             let eighth = self.current.frames.len() / 8;
-            if !self.shorten(eighth.max(1)) {
+            if !self.is_ours() || !self.shorten(eighth.max(1)) {
                 return None;
             }
         }
+    }
+
+    /// Whether dropping the oldest frame would free it: no reader holds an earlier timeline.
+    fn is_ours(&self) -> bool {
+        let oldest = self.current.frames.first();
+        oldest.is_some_and(|kept| Arc::strong_count(kept) == 1)
     }
 
     /// Drops frames that have ended longer ago than the retention.
@@ -305,26 +335,34 @@ impl History {
         self.earlier
             .retain(|(_, timeline)| timeline.strong_count() > 0);
         if self.earlier.len() == EARLIER {
-            // Too many readers to tell apart: the last entry stands for the oldest of the rest.
-            if let Some(last) = self.earlier.last_mut() {
-                last.0 = last.0.min(oldest);
-                last.1 = Arc::downgrade(&before);
-            }
+            // Too many readers to tell apart: until they are fewer, nothing is forgotten that any of them may see.
+            self.crowded = true;
             return;
         }
         self.earlier.push((oldest, Arc::downgrade(&before)));
     }
 
-    /// Drops the oldest frames until `free` bytes of the budget are unused; gives how many frames went.
-    pub(crate) fn leave_free(&mut self, free: usize) -> usize {
-        let before = self.current.frames.len();
-        while self.ledger.budget() - self.ledger.used() < free {
-            let sixteenth = self.current.frames.len() / 16;
-            if !self.shorten(sixteenth.max(1)) {
+    /// Drops the oldest frames until `free` bytes of the budget are unused, but never the newest. What a reader holds
+    /// would not be freed, and stays.
+    pub(crate) fn leave_free(&mut self, free: usize) {
+        while self.ledger.free() < free && self.is_ours() {
+            if !self.shorten_by(16) {
                 break;
             }
         }
-        before - self.current.frames.len()
+    }
+
+    /// Drops the oldest frames, for the sake of series that only they still mention; never the newest.
+    pub(crate) fn give_way(&mut self) {
+        if self.is_ours() {
+            self.shorten_by(8);
+        }
+    }
+
+    /// Drops one in `part` of the frames, at least one, but not the newest; false: there is no other.
+    fn shorten_by(&mut self, part: usize) -> bool {
+        let frames = self.current.frames.len();
+        self.shorten((frames / part).max(1).min(frames.saturating_sub(1)))
     }
 }
 

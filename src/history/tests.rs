@@ -35,7 +35,10 @@ fn history(budget: usize) -> (Arc<Ledger>, History) {
 fn frames_go_when_their_retention_is_over() {
     let (_, mut history) = history(SMALLEST);
     for at in 1..=30 {
-        assert_eq!(history.commit(&draft(1, at), span(at), at), Commit::Added);
+        assert_eq!(
+            history.commit(&mut draft(1, at), span(at), at),
+            Commit::Added
+        );
     }
     let frames = &history.current.frames;
     assert_eq!(frames.len(), 10);
@@ -47,7 +50,8 @@ fn frames_go_when_their_retention_is_over() {
 fn pressure_drops_the_oldest_frames_and_never_the_newest() {
     let (ledger, mut history) = history(SMALLEST);
     for at in 1..=8 {
-        history.commit(&draft(2_000, at), span(at), at);
+        history.leave_free(30_000);
+        history.commit(&mut draft(2_000, at), span(at), at);
         assert!(ledger.used() <= ledger.budget());
         assert_eq!(history.newest().unwrap().counters.1[0], at);
     }
@@ -55,20 +59,54 @@ fn pressure_drops_the_oldest_frames_and_never_the_newest() {
 }
 
 #[test]
-fn a_frame_that_cannot_fit_at_all_is_said_to_be_lost() {
+fn without_room_for_a_copy_the_draft_becomes_the_frame() {
     let (ledger, mut history) = history(SMALLEST);
-    let used = ledger.used();
-    assert_eq!(history.commit(&draft(50_000, 1), span(1), 1), Commit::Lost);
-    assert_eq!(ledger.used(), used);
+    let mut draft = draft(6_000, 1);
+    ledger
+        .reserve(Part::Tick, draft.bytes_held())
+        .expect("the draft fits");
+    assert_eq!(history.commit(&mut draft, span(1), 1), Commit::Added);
+    assert_eq!(draft.bytes_held(), 0);
+    assert_eq!(ledger.part(Part::Tick), 0);
+    assert_eq!(history.newest().map(|f| f.counters.0.len()), Some(6_000));
+    drop(history);
+    let list = layout::vec::<(u64, Weak<Timeline>)>(EARLIER);
+    assert_eq!(ledger.used(), BASE + list);
+}
+
+#[test]
+fn room_is_made_of_old_frames_and_never_of_the_newest() {
+    let (ledger, mut history) = history(SMALLEST);
+    for at in 1..=5 {
+        history.commit(&mut draft(500, at), span(at), at);
+    }
+    history.leave_free(ledger.budget());
+    assert_eq!(history.current.frames.len(), 1);
+    assert_eq!(history.newest().map(|f| f.counters.1[0]), Some(5));
+}
+
+#[test]
+fn what_a_reader_holds_is_not_dropped_in_vain() {
+    let (ledger, mut history) = history(SMALLEST);
+    for at in 1..=5 {
+        history.commit(&mut draft(500, at), span(at), at);
+    }
+    let held = history.published().lock().clone();
+    history.commit(&mut draft(1, 6), span(6), 6);
+    history.leave_free(ledger.budget());
+    assert_eq!(history.current.frames.len(), 6);
+    drop(held);
+    history.leave_free(ledger.budget());
+    assert_eq!(history.current.frames.len(), 1);
 }
 
 #[test]
 fn a_held_timeline_stays_charged_and_keeps_its_ticks() {
     let (ledger, mut history) = history(SMALLEST);
-    history.commit(&draft(100, 1), span(1), 1);
+    history.commit(&mut draft(100, 1), span(1), 1);
     let held = history.published().lock().clone();
     for at in 2..=40 {
-        history.commit(&draft(0, 0), span(at), at);
+        history.commit(&mut draft(0, 0), span(at), at);
     }
     assert_eq!(held.frames[0].frame.counters.1[0], 1);
     assert_eq!(history.oldest_tick(), Some(1));
@@ -82,7 +120,7 @@ fn a_held_timeline_stays_charged_and_keeps_its_ticks() {
 fn everything_is_given_back_in_the_end() {
     let (ledger, mut history) = history(SMALLEST);
     for at in 1..=20 {
-        history.commit(&draft(50, at), span(at), at);
+        history.commit(&mut draft(50, at), span(at), at);
     }
     drop(history);
     let list = layout::vec::<(u64, Weak<Timeline>)>(EARLIER);
@@ -92,10 +130,10 @@ fn everything_is_given_back_in_the_end() {
 #[test]
 fn ticks_at_the_same_instant_become_one_frame() {
     let (_, mut history) = history(SMALLEST);
-    history.commit(&draft(3, 5), span(1), 1);
+    history.commit(&mut draft(3, 5), span(1), 1);
     let mut more = draft(1, 2);
     more.counters.0[0] = 2;
-    assert_eq!(history.commit(&more, span(1), 2), Commit::Merged);
+    assert_eq!(history.commit(&mut more, span(1), 2), Commit::Merged);
     let frame = history.newest().unwrap();
     assert_eq!(&*frame.counters.0, [0, 1, 2]);
     assert_eq!(&*frame.counters.1, [5, 5, 7]);

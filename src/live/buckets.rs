@@ -85,7 +85,8 @@ pub(crate) enum Place<'a> {
 /// Number of the page of a bucket, and the bucket's place there; for the magnitude of a code that is not zero.
 #[inline(always)]
 fn split(magnitude: u32) -> (u32, usize) {
-    let at = magnitude.wrapping_add(SHIFT);
+    // Saturates for negative codes, which come here as large numbers and find no page.
+    let at = magnitude.saturating_add(SHIFT);
     (at / CODES, (at % CODES) as usize)
 }
 
@@ -120,11 +121,14 @@ impl Group {
     }
 }
 
-/// Puts a boxed value into `cell` if it is empty and the ledger has room for it.
+/// Puts a boxed value into `cell` if it is empty and the ledger has room for it. Not from inside itself: an allocator
+/// that records into the histogram whose page it is to make would come back here for ever.
 fn fill<'a, T>(cell: &'a OnceBox<T>, ledger: &Ledger, make: impl FnOnce() -> T) -> Option<&'a T> {
     if let Some(there) = cell.get() {
         return Some(there);
     }
+    #[cfg(not(loom))]
+    let _busy = super::Busy::enter()?;
     ledger.reserve(Part::Pages, size_of::<T>()).ok()?;
     if cell.set(Box::new(make())).is_err() {
         ledger.release(Part::Pages, size_of::<T>());

@@ -8,13 +8,13 @@
 use super::{
     key,
     registry::{Grant, pin_of},
-    series::{Kind, Pins, UNPIN, WeakCell},
+    series::{Kind, PIN_ADDED, Pins, UNPIN, WEAK_MADE, WeakCell},
 };
 use crate::{
     ledger::{Ledger, Part},
     util::{
         layout,
-        sync::{Arc, Weak},
+        sync::{Arc, Weak, fence},
     },
 };
 use metrics::Key;
@@ -25,7 +25,7 @@ const MOST: usize = 16_384;
 const WAYS: usize = 4;
 
 /// Hits on another thread's cell after which a thread asks for one of its own.
-const PROMOTE_AFTER: u16 = if cfg!(loom) { 2 } else { 8 };
+pub(crate) const PROMOTE_AFTER: u16 = if cfg!(loom) { 2 } else { 8 };
 
 /// What one slot remembers. 32 bytes: two to a cache line.
 struct Slot<K: Kind> {
@@ -188,7 +188,8 @@ impl<K: Kind> Cache<K> {
     }
 
     /// Remembers the cell of `key`, if there is room.
-    pub(crate) fn put(&mut self, key: &Key, grant: &Grant<K>) {
+    /// The slot begins with `hits` on a foreign cell: with those of a try that has failed, the next is far off.
+    pub(crate) fn put(&mut self, key: &Key, grant: &Grant<K>, hits: u16) {
         let Some(id) = grant.id else { return };
         let hash = key.get_hash();
         if self.filled * 4 >= self.slots.len() * 3 {
@@ -208,13 +209,15 @@ impl<K: Kind> Cache<K> {
         let series = K::series(&grant.cell);
         // Counted while the strong reference is held: an eviction sees the pin or fails.
         pin.fetch_add(1, Relaxed);
+        self.pins.added.fetch_add(1, PIN_ADDED);
+        fence(WEAK_MADE);
         self.filled += 1;
         *slot = Slot {
             hash,
             cell: Arc::downgrade(&grant.cell),
             address: series.name.address_in(key),
             id,
-            foreign_hits: 0,
+            foreign_hits: hits,
             is_recent: true,
             state: if series.labels.is_empty() {
                 BARE

@@ -5,7 +5,7 @@ use crate::{
     model::MetricKind,
     util::{
         layout,
-        sync::{Arc, AtomicU64, Mutex, RandomState},
+        sync::{Arc, AtomicU64, AtomicUsize, Mutex, RandomState},
         text::clip,
     },
 };
@@ -34,6 +34,11 @@ pub(crate) struct Descriptions {
     /// Sorted by kind and name.
     list: Mutex<Vec<Described>>,
     most: usize,
+    /// Bytes of the list and its texts; changed under its lock. Never more than an eighth of the budget: what is said
+    /// of metrics must not take the place of metrics.
+    held: AtomicUsize,
+    /// Calls whose text was refused, ever.
+    pub(crate) refused: AtomicU64,
     hasher: RandomState,
     ledger: Arc<Ledger>,
 }
@@ -45,6 +50,8 @@ impl Descriptions {
             filter: (0..FILTER).map(|_| AtomicU64::new(0)).collect(),
             list: Mutex::new(Vec::new()),
             most,
+            held: AtomicUsize::new(0),
+            refused: AtomicU64::new(0),
             hasher: RandomState::new(),
             ledger,
         })
@@ -66,6 +73,8 @@ impl Descriptions {
         let hash = self.hash(kind, name, unit, text);
         if self.keep(kind, name, unit, text) {
             self.word(hash).store(hash, Relaxed);
+        } else {
+            self.refused.fetch_add(1, Relaxed);
         }
     }
 
@@ -80,6 +89,17 @@ impl Descriptions {
         &self.filter[(hash / 2) as usize % FILTER]
     }
 
+    /// Charges `more` bytes in place of `less`, which the caller is about to free. False: no room.
+    fn reserve(&self, more: usize, less: usize) -> bool {
+        let held = self.held.load(Relaxed) + more - less;
+        let fits = held <= self.ledger.budget() / 8;
+        let fits = fits && self.ledger.reserve(Part::Names, more).is_ok();
+        if fits {
+            self.held.store(held, Relaxed);
+        }
+        fits
+    }
+
     /// False: no room.
     fn keep(&self, kind: MetricKind, name: &str, unit: Option<Unit>, text: &str) -> bool {
         let text = clip(text, LONGEST);
@@ -91,10 +111,10 @@ impl Descriptions {
                 if old.unit == unit && *old.text == *text {
                     return true;
                 }
-                if self.ledger.reserve(Part::Names, text.len()).is_err() {
+                let before = old.text.len();
+                if !self.reserve(text.len(), before) {
                     return false;
                 }
-                let before = old.text.len();
                 old.unit = unit;
                 old.text = text.into();
                 self.ledger.release(Part::Names, before);
@@ -109,14 +129,17 @@ impl Descriptions {
                 } else {
                     layout::vec::<Described>(layout::grown(capacity))
                 };
-                let bytes = name.len() + text.len() + room;
-                if self.ledger.reserve(Part::Names, bytes).is_err() {
+                let before = if room > 0 {
+                    layout::vec::<Described>(capacity)
+                } else {
+                    0
+                };
+                if !self.reserve(name.len() + text.len() + room, before) {
                     return false;
                 }
                 if room > 0 {
                     layout::regrow(&mut list, layout::grown(capacity));
-                    self.ledger
-                        .release(Part::Names, layout::vec::<Described>(capacity));
+                    self.ledger.release(Part::Names, before);
                 }
                 let new = Described {
                     kind,

@@ -38,6 +38,8 @@ pub(crate) struct Swept {
     /// Series whose point had to wait for the next tick.
     pub(crate) waiting: u64,
     pub(crate) evicted: u64,
+    /// Evicted series that some frame still mentions.
+    pub(crate) ghosts: u64,
     pub(crate) forgotten: u64,
 }
 
@@ -128,6 +130,10 @@ impl<K: Visit> Registry<K> {
             Some(true) => {
                 entry.touched = sweep.tick;
                 swept.points += 1;
+                // A series that is never idle has cells of threads that are gone, too.
+                if let Cells::Many(_) = entry.cells {
+                    self.take_apart(entry, id, false, sweep, to, swept);
+                }
             }
             Some(false) => self.sweep_idle(shard, id, at, sweep, age, to, swept),
         }
@@ -158,6 +164,8 @@ impl<K: Visit> Registry<K> {
                     K::retire(series, &entry.memory);
                     self.forget(shard, at);
                     swept.forgotten += 1;
+                } else {
+                    swept.ghosts += 1;
                 }
             }
             Cells::Many(_) => self.take_apart(entry, id, is_evictable, sweep, to, swept),

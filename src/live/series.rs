@@ -110,12 +110,23 @@ pub(crate) struct Entry<K: Kind> {
     pub(crate) touched: u32,
 }
 
+impl<K: Kind> Entry<K> {
+    /// Whether the series was evicted before the tick `oldest`, so that no frame from there on mentions it. Its id may be
+    /// another's in later frames.
+    pub(crate) fn is_past(&self, oldest: Option<u32>) -> bool {
+        let before = |oldest: u32| self.touched.wrapping_sub(oldest).cast_signed() < 0;
+        matches!(self.cells, Cells::Ghost(_)) && oldest.is_none_or(before)
+    }
+}
+
 /// How many cache slots point at the cells of each series. A dead cell's memory stays with its last `Weak`; as long as
 /// there is one, the cell stays charged.
 #[derive(Debug)]
 pub(crate) struct Pins {
     /// Chunk `c` has `FIRST << c` words.
     chunks: [OnceBox<Box<[AtomicU32]>>; 20],
+    /// How many pins were ever added, wrapping: whether one was while others were counted.
+    pub(crate) added: AtomicU32,
 }
 
 const FIRST: usize = if cfg!(loom) { 8 } else { 256 };
@@ -124,6 +135,7 @@ impl Pins {
     pub(crate) fn new() -> Self {
         Self {
             chunks: std::array::from_fn(|_| OnceBox::new()),
+            added: AtomicU32::new(0),
         }
     }
 
@@ -175,6 +187,31 @@ pub(crate) const PINNED_AT_EVICTION: Order = order("PINNED_AT_EVICTION", Acquire
 ///
 /// ORDERING: as [`PINNED_AT_EVICTION`].
 pub(crate) const PINNED_AT_BURIAL: Order = order("PINNED_AT_BURIAL", Acquire);
+
+/// A cache slot has got its pin.
+///
+/// ORDERING: whoever sees that a pin was added sees the pin. Partner: [`PINS_KNOWN`].
+pub(crate) const PIN_ADDED: Order = order("PIN_ADDED", Release);
+
+/// The tick is about to read pins.
+///
+/// ORDERING: partner of [`PIN_ADDED`].
+pub(crate) const PINS_KNOWN: Order = order("PINS_KNOWN", Acquire);
+
+/// A cache slot gets its `Weak`: a fence.
+///
+/// ORDERING: whoever counts the `Weak` sees that a pin was added. Partner: [`LIVING_COUNTED`].
+pub(crate) const WEAK_MADE: Order = order("WEAK_MADE", Release);
+
+/// The tick has counted the `Weak`s of living cells: a fence.
+///
+/// ORDERING: partner of [`WEAK_MADE`].
+pub(crate) const LIVING_COUNTED: Order = order("LIVING_COUNTED", Acquire);
+
+/// The tick has seen that it alone holds a cell: a fence.
+///
+/// ORDERING: the `Weak`s that others made of the cell are visible. Partner: the release in the drop of an `Arc`.
+pub(crate) const HANDLES_GONE: Order = order("HANDLES_GONE", Acquire);
 
 /// A weak reference to a cell, as a cache slot keeps it.
 pub(crate) type WeakCell<K> = Weak<<K as Kind>::Cell>;

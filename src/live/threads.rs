@@ -2,7 +2,7 @@
 
 use super::{
     Counter, Gauge, Histogram, Live,
-    cache::{Cache, Look},
+    cache::{Cache, Look, PROMOTE_AFTER},
     registry::{Grant, Registry},
     series::{Kind, UNOWNED},
 };
@@ -233,12 +233,12 @@ impl Live {
         };
         let grant = K::registry(self).acquire(key, me, own)?;
         if grant.id.is_some() {
-            self.remember(key, &grant);
+            self.remember(key, &grant, if own { PROMOTE_AFTER } else { 0 });
         }
         Some(grant.cell)
     }
 
-    fn remember<K: Cached>(&self, key: &Key, grant: &Grant<K>) {
+    fn remember<K: Cached>(&self, key: &Key, grant: &Grant<K>, hits: u16) {
         // In a thread's last moments nobody would empty the cache any more.
         if LEAVING.try_with(|_| ()).is_err() {
             return;
@@ -251,7 +251,7 @@ impl Live {
                 stores.add(self);
             }
             if let Some(caches) = stores.find(self.id) {
-                K::cache(caches).put(key, grant);
+                K::cache(caches).put(key, grant, hits);
             }
         });
     }

@@ -2,13 +2,19 @@
 
 use super::{
     registry::{Registry, pin_of},
-    series::{Kind, PINNED_AT_BURIAL, PINNED_AT_EVICTION},
+    series::{
+        HANDLES_GONE, Kind, LIVING_COUNTED, PINNED_AT_BURIAL, PINNED_AT_EVICTION, PINS_KNOWN,
+    },
 };
 use crate::{
     ledger::Part,
     model::frame::SeriesId,
-    util::{layout, sync::Arc},
+    util::{
+        layout,
+        sync::{Arc, fence},
+    },
 };
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Memory of an evicted cell that a cache still pins.
 pub(super) struct Zombie {
@@ -26,7 +32,10 @@ impl<K: Kind> Registry<K> {
     ) -> Result<K::Cell, Arc<K::Cell>> {
         let bytes = layout::arc::<K::Cell>();
         let pins = self.pins.word(pin_of(id));
-        let is_pinned = || pins.is_some_and(|pins| pins.load(PINNED_AT_EVICTION) > 0);
+        // The shard is locked and the caller saw that nobody holds the cell, so nobody can make another `Weak` of it.
+        fence(HANDLES_GONE);
+        let is_known = Arc::weak_count(&cell) > 0;
+        let is_pinned = || is_known && pins.is_some_and(|pins| pins.load(PINNED_AT_EVICTION) > 0);
         let mut zombies = self.zombies.lock();
         if is_pinned() && !self.has_place(&mut zombies) {
             return Err(cell);
@@ -57,8 +66,24 @@ impl<K: Kind> Registry<K> {
         true
     }
 
-    /// Gives back what no cache pins any more. A slot pins one cell, so a series has no more dead ones than pins, even
-    /// if some of these are for its next cell.
+    /// Pins of a series that are for cells that are dead: all, but for the `Weak`s of the living. A slot that goes
+    /// meanwhile makes this one too many; one that comes might make it too few, and then all count as pinned.
+    fn pins_of_dead(&self, id: SeriesId) -> usize {
+        let added = self.pins.added.load(PINS_KNOWN);
+        let word = self.pins.word(pin_of(id));
+        let pins = word.map_or(0, |word| word.load(PINNED_AT_BURIAL) as usize);
+        let living = self.with(id, |entry| {
+            let cells = entry.cells.as_slice().iter();
+            cells.map(Arc::weak_count).sum::<usize>()
+        });
+        fence(LIVING_COUNTED);
+        if self.pins.added.load(Relaxed) != added {
+            return usize::MAX;
+        }
+        pins.saturating_sub(living.unwrap_or(0))
+    }
+
+    /// Gives back what no cache pins any more. A slot pins one cell, so a series has no more dead ones than pins.
     pub(crate) fn bury(&self) {
         let mut zombies = self.zombies.lock();
         zombies.sort_unstable_by_key(|zombie| zombie.id);
@@ -66,8 +91,7 @@ impl<K: Kind> Registry<K> {
         let mut pins = 0;
         zombies.retain(|zombie| {
             if last.replace(zombie.id) != Some(zombie.id) {
-                let word = self.pins.word(pin_of(zombie.id));
-                pins = word.map_or(0, |word| word.load(PINNED_AT_BURIAL));
+                pins = self.pins_of_dead(zombie.id);
             }
             let may_be_pinned = pins > 0;
             pins = pins.saturating_sub(1);

@@ -50,11 +50,11 @@ pub(crate) struct HistogramPoint {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Frame {
     pub(crate) span: Span,
-    pub(crate) counters: (Box<[SeriesId]>, Box<[u64]>),
-    pub(crate) gauges: (Box<[SeriesId]>, Box<[GaugePoint]>),
-    pub(crate) histograms: (Box<[SeriesId]>, Box<[HistogramPoint]>),
+    pub(crate) counters: (Vec<SeriesId>, Vec<u64>),
+    pub(crate) gauges: (Vec<SeriesId>, Vec<GaugePoint>),
+    pub(crate) histograms: (Vec<SeriesId>, Vec<HistogramPoint>),
     /// Buckets of all histogram points, as `codec::distribution` writes them.
-    pub(crate) bytes: Box<[u8]>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Frame {
@@ -177,19 +177,34 @@ impl Draft {
     pub(crate) fn frame(&self, span: Span) -> Frame {
         Frame {
             span,
-            counters: (
-                self.counters.0.as_slice().into(),
-                self.counters.1.as_slice().into(),
-            ),
-            gauges: (
-                self.gauges.0.as_slice().into(),
-                self.gauges.1.as_slice().into(),
-            ),
-            histograms: (
-                self.histograms.0.as_slice().into(),
-                self.histograms.1.as_slice().into(),
-            ),
-            bytes: self.bytes.as_slice().into(),
+            counters: (exact(&self.counters.0), exact(&self.counters.1)),
+            gauges: (exact(&self.gauges.0), exact(&self.gauges.1)),
+            histograms: (exact(&self.histograms.0), exact(&self.histograms.1)),
+            bytes: exact(&self.bytes),
         }
     }
+
+    /// A frame of the draft's own columns, in [`Draft::bytes_held`]; the draft is empty then.
+    pub(crate) fn into_frame(&mut self, span: Span) -> Frame {
+        let Draft {
+            counters,
+            gauges,
+            histograms,
+            bytes,
+        } = std::mem::take(self);
+        Frame {
+            span,
+            counters,
+            gauges,
+            histograms,
+            bytes,
+        }
+    }
+}
+
+/// A copy without slack.
+fn exact<T: Copy>(items: &[T]) -> Vec<T> {
+    let mut copy = Vec::with_capacity(items.len());
+    copy.extend_from_slice(items);
+    copy
 }

@@ -32,8 +32,8 @@ struct Slice {
     frames: Range<usize>,
 }
 
-/// Steps of a question that would answer with more points than this are too many.
-const MOST_STEPS: u64 = 1_000_000;
+/// Points of an answer, in all of its groups together; older ones are left out.
+const MOST_POINTS: u64 = 1_000_000;
 
 /// The groups of a question, by labels. Without grouping there is one, which may be empty when nothing but a name is asked
 /// for: a name that was seen has an answer, even when all of its series are gone.
@@ -114,7 +114,8 @@ fn window(frames: &[Arc<Kept>], from: i128, to: i128) -> Range<usize> {
     }
 }
 
-fn slices(query: &Query, found: &mut Found) -> Result<Vec<Slice>, Full> {
+/// At most `most`, and those the newest.
+fn slices(query: &Query, found: &mut Found, most: u64) -> Result<Vec<Slice>, Full> {
     let Found {
         timeline, scratch, ..
     } = found;
@@ -156,7 +157,7 @@ fn slices(query: &Query, found: &mut Found) -> Result<Vec<Slice>, Full> {
                 ..after(frames, end),
         }
     };
-    let steps = steps.min(MOST_STEPS);
+    let steps = steps.min(most);
     scratch.add(layout::vec::<Slice>(usize::try_from(steps).unwrap_or(0)))?;
     Ok((0..steps).rev().map(step_of).collect())
 }
@@ -184,8 +185,9 @@ impl<K: Kind, S: Shape> Selection<K, S> {
         mut found: Found,
         mut value: impl FnMut(&mut Found, &Group, Range<usize>) -> Result<Option<T>, Full>,
     ) -> Result<Rows<T>, Full> {
-        let slices = slices(&self.query, &mut found)?;
         let groups = groups(&self.query, &mut found)?;
+        let most = MOST_POINTS / (groups.len() as u64).max(1);
+        let slices = slices(&self.query, &mut found, most)?;
         let mut rows = Vec::with_capacity(groups.len());
         for group in groups {
             let mut points = Vec::with_capacity(slices.len());

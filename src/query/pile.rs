@@ -33,68 +33,92 @@ pub(crate) struct Pile {
 
 type Span = (Code, Code, u64);
 
-/// Counts of neighbouring buckets of one sign.
+/// Counts of one sign, by magnitude of their codes.
 #[derive(Debug, Default)]
 struct Side {
-    /// Magnitude of the code of `counts[0]`.
-    first: Code,
-    counts: Vec<u64>,
+    /// Ascending; only those that have been counted in.
+    #[expect(
+        clippy::vec_box,
+        reason = "a list that grows must not hold all counts twice"
+    )]
+    leaves: Vec<Box<Leaf>>,
+    /// Where the last count was; the next one is mostly there or one further.
+    at: usize,
 }
 
-/// Codes that a side is made larger by beyond what is needed; at least.
-const SLACK: usize = 32;
+/// Sixteen neighbouring buckets.
+#[derive(Debug)]
+struct Leaf {
+    /// Magnitude of its first code, divided by sixteen.
+    number: i32,
+    counts: [u64; LEAF],
+}
+
+const LEAF: usize = 16;
 
 impl Side {
     #[inline(always)]
     fn count(&mut self, magnitude: Code) -> Option<&mut u64> {
-        let at = magnitude.wrapping_sub(self.first).cast_unsigned() as usize;
-        self.counts.get_mut(at)
+        let number = magnitude >> 4;
+        let is_here = |leaf: &Box<Leaf>| leaf.number == number;
+        if !self.leaves.get(self.at).is_some_and(is_here) {
+            if !self.leaves.get(self.at + 1).is_some_and(is_here) {
+                return None;
+            }
+            self.at += 1;
+        }
+        let place = (magnitude & 15).cast_unsigned() as usize;
+        self.leaves.get_mut(self.at)?.counts.get_mut(place)
     }
 
-    /// Adds a count, in room that is made if there is none.
+    /// Adds a count that is not near the last one, in a new leaf if need be.
     #[cold]
     fn add(&mut self, magnitude: Code, count: u64, room: &mut Charge) -> Result<(), Full> {
-        if self.count(magnitude).is_none() {
-            self.stretch(magnitude, room)?;
-        }
+        let number = magnitude >> 4;
+        self.at = match self
+            .leaves
+            .binary_search_by_key(&number, |leaf| leaf.number)
+        {
+            Ok(at) => at,
+            Err(at) => {
+                self.make_room(room)?;
+                let counts = [0; LEAF];
+                self.leaves.insert(at, Box::new(Leaf { number, counts }));
+                at
+            }
+        };
         if let Some(there) = self.count(magnitude) {
             *there = there.wrapping_add(count);
         }
         Ok(())
     }
 
-    /// Makes room for a magnitude, and for as many on that side of it as there are already.
-    fn stretch(&mut self, magnitude: Code, room: &mut Charge) -> Result<(), Full> {
-        let slack = i32::try_from(self.counts.len().max(SLACK)).unwrap_or(i32::MAX);
-        let len = i32::try_from(self.counts.len()).unwrap_or(i32::MAX);
-        let (first, end) = match len {
-            0 => (
-                magnitude.saturating_sub(slack),
-                magnitude.saturating_add(slack),
-            ),
-            _ if magnitude < self.first => (magnitude.saturating_sub(slack), self.first + len),
-            _ => (self.first, magnitude.saturating_add(slack)),
-        };
-        let first = first.max(1);
-        let wanted = usize::try_from(end - first).unwrap_or(0) + 1;
-        room.add(layout::vec::<u64>(wanted))?;
-        let mut larger = vec![0; wanted];
-        let shift = usize::try_from(self.first - first).unwrap_or(0);
-        if let Some(place) = larger.get_mut(shift..shift + self.counts.len()) {
-            place.copy_from_slice(&self.counts);
+    fn make_room(&mut self, room: &mut Charge) -> Result<(), Full> {
+        room.add(size_of::<Leaf>())?;
+        let before = self.leaves.capacity();
+        if self.leaves.len() == before {
+            let capacity = layout::grown(before);
+            room.add(layout::vec::<Box<Leaf>>(capacity))?;
+            layout::regrow(&mut self.leaves, capacity);
+            room.give_back(layout::vec::<Box<Leaf>>(before));
         }
-        let before = layout::vec::<u64>(self.counts.len());
-        self.counts = larger;
-        self.first = first;
-        room.give_back(before);
         Ok(())
+    }
+
+    fn clear(&mut self) {
+        for leaf in &mut self.leaves {
+            leaf.counts = [0; LEAF];
+        }
+        self.at = 0;
     }
 
     /// Magnitudes and counts of what is filled, ascending.
     fn filled(&self) -> impl DoubleEndedIterator<Item = (Code, u64)> {
-        let counts = self.counts.iter().enumerate();
-        let filled = counts.filter(|(_, n)| **n > 0);
-        filled.map(|(at, n)| (self.first + i32::try_from(at).unwrap_or(0), *n))
+        self.leaves.iter().flat_map(|leaf| {
+            let counts = leaf.counts.iter().enumerate();
+            let filled = counts.filter(|(_, n)| **n > 0);
+            filled.map(|(at, n)| (leaf.number * 16 + i32::try_from(at).unwrap_or(0), *n))
+        })
     }
 }
 
@@ -182,9 +206,9 @@ impl Pile {
 
     /// Forgets everything but its room.
     pub(crate) fn clear(&mut self) {
-        self.positive.counts.fill(0);
+        self.positive.clear();
         self.zero = 0;
-        self.negative.counts.fill(0);
+        self.negative.clear();
         self.spans.clear();
         self.count = 0;
         self.sum = 0.0;

@@ -11,7 +11,7 @@ mod imp {
         hash::RandomState,
         sync::{
             Arc, Weak,
-            atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+            atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
         },
     };
 

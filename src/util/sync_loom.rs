@@ -424,16 +424,16 @@ pub(crate) const ARC_RELEASE: Order = order("ARC_RELEASE", Release);
 /// The last strong reference is taken apart. As above.
 pub(crate) const ARC_ACQUIRE: Order = order("ARC_ACQUIRE", Acquire);
 
-fn fence_acquire(order: Order) {
-    if !order.is_weak() {
-        loom::sync::atomic::fence(Acquire);
+pub(crate) fn fence(order: Order) {
+    if !order.is_weak() && !panicking() {
+        loom::sync::atomic::fence(order.strong);
     }
 }
 
 impl Counted {
     fn drop_weak(&self) {
         if self.weak.fetch_sub(1, Release) == 1 {
-            fence_acquire(ARC_ACQUIRE);
+            fence(ARC_ACQUIRE);
             hold(&self.freed).set(true);
         }
     }
@@ -494,7 +494,7 @@ impl<T> Arc<T> {
             {
                 return Err(this);
             }
-            fence_acquire(ARC_ACQUIRE);
+            fence(ARC_ACQUIRE);
         }
         let counts = this.counts.take();
         let value = this.value.take().expect("taken only in drop");
@@ -544,7 +544,7 @@ impl<T> Drop for Arc<T> {
             self.value = None;
             return;
         }
-        fence_acquire(ARC_ACQUIRE);
+        fence(ARC_ACQUIRE);
         self.value = None;
         counts.drop_weak();
     }

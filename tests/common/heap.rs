@@ -141,23 +141,23 @@ impl Account {
     }
 }
 
-/// Has as many threads wait for one lock at once as will do so later. `parking_lot` keeps one table for all locks of the
+/// Has as many threads wait at once as will wait for locks later. `parking_lot` keeps one table for all locks of the
 /// process, and enlarges it when more threads wait than ever before; it is nobody's, and is not to come out of an account.
-pub fn meet_in_locks(threads: usize) {
-    let lock = parking_lot::Mutex::new(());
-    let barrier = std::sync::Barrier::new(threads + 1);
+pub fn wait_at_once(threads: usize) {
+    let waiting = parking_lot::Mutex::new(0);
+    let done = parking_lot::Condvar::new();
     std::thread::scope(|scope| {
-        let held = lock.lock();
         for _ in 0..threads {
             scope.spawn(|| {
-                barrier.wait();
-                drop(lock.lock());
-                barrier.wait();
+                let mut waiting = waiting.lock();
+                *waiting += 1;
+                done.wait(&mut waiting);
             });
         }
-        barrier.wait();
-        drop(held);
-        barrier.wait();
+        while *waiting.lock() < threads {
+            std::thread::yield_now();
+        }
+        done.notify_all();
     });
 }
 

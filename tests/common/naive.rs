@@ -1,6 +1,6 @@
 //! The model: a list of ticks, each with everything that was recorded in it. Slow, and easy to believe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub const NAMES: [&str; 2] = ["m", "n"];
 pub const LABEL_NAMES: [&str; 2] = ["a", "b"];
@@ -43,8 +43,14 @@ pub struct Question {
     pub step: Option<u64>,
 }
 
-/// Labels of a group, and its points: end in milliseconds since the epoch, value.
-pub type Row = (Vec<(String, String)>, Vec<(i64, Option<f64>)>);
+/// Names and values of labels.
+pub type Texts = Vec<(String, String)>;
+
+/// The end of a step in milliseconds since the epoch, and its value; or a value alone, at 0.
+pub type Answer = (i64, Option<f64>);
+
+/// Labels of a group, and its answers.
+pub type Row = (Texts, Vec<Answer>);
 
 /// One tick.
 #[derive(Clone, Debug, Default)]
@@ -83,7 +89,7 @@ pub struct Model {
     ticks: Vec<Tick>,
     counters: BTreeMap<Key, Counter>,
     gauges: BTreeMap<Key, f64>,
-    histograms: BTreeMap<Key, ()>,
+    histograms: BTreeSet<Key>,
     /// What came since the last tick.
     pending: Tick,
 }
@@ -121,6 +127,37 @@ fn interpolated(mut values: Vec<f64>, q: f64) -> Option<f64> {
     Some(low * (1.0 - rank.fract()) + high * rank.fract())
 }
 
+/// Groups of series: their labels, and who is in.
+fn groups(question: &Question, keys: Vec<Key>) -> BTreeMap<Texts, Vec<Key>> {
+    let mut groups: BTreeMap<Texts, Vec<Key>> = BTreeMap::new();
+    for key in keys {
+        let accepted = match question.filter {
+            Filter::All => true,
+            Filter::Is(label, value) => value_of(key, label) == value,
+            Filter::Not(label, value) => value_of(key, label) != value,
+        };
+        if key.name != question.name || !accepted {
+            continue;
+        }
+        let labels = question
+            .by
+            .iter()
+            .map(|label| (*label, value_of(key, *label)));
+        let labels = labels.filter(|(_, value)| *value > 0);
+        let texts = labels.map(|(l, v)| (LABEL_NAMES[l].to_owned(), LABEL_VALUES[v].to_owned()));
+        groups.entry(texts.collect()).or_default().push(key);
+    }
+    groups
+}
+
+/// Sums live values.
+fn live(question: &Question, keys: Vec<Key>, value: impl Fn(Key) -> f64) -> Vec<Row> {
+    let groups = groups(question, keys).into_iter();
+    let sum = |keys: Vec<Key>| keys.iter().map(|key| value(*key)).sum();
+    let rows = groups.map(|(labels, keys)| (labels, vec![(0, Some(sum(keys)))]));
+    shape(question, false, rows.collect())
+}
+
 impl Model {
     pub fn new(retention: u64, start_ms: i64) -> Self {
         Self {
@@ -131,7 +168,7 @@ impl Model {
             ticks: Vec::new(),
             counters: BTreeMap::new(),
             gauges: BTreeMap::new(),
-            histograms: BTreeMap::new(),
+            histograms: BTreeSet::new(),
             pending: Tick::default(),
         }
     }
@@ -169,7 +206,7 @@ impl Model {
     }
 
     pub fn record(&mut self, key: Key, value: f64, times: usize) {
-        self.histograms.insert(key, ());
+        self.histograms.insert(key);
         let records = self.pending.records.entry(key).or_default();
         records.extend(std::iter::repeat_n(value, times));
     }
@@ -194,7 +231,8 @@ impl Model {
             return true;
         }
         let (now, retention) = (self.now, self.retention);
-        self.ticks.retain(|t| now <= retention || t.end > now - retention);
+        self.ticks
+            .retain(|t| now <= retention || t.end > now - retention);
         tick.start = self.before;
         tick.end = now;
         self.before = now;
@@ -216,7 +254,9 @@ impl Model {
     fn inside(&self, from: i64, to: i64) -> Vec<&Tick> {
         let middle = |t: &Tick| i64::try_from(t.start + t.end).unwrap_or(i64::MAX);
         let ticks = self.ticks.iter();
-        ticks.filter(|t| 2 * from < middle(t) && middle(t) <= 2 * to).collect()
+        ticks
+            .filter(|t| 2 * from < middle(t) && middle(t) <= 2 * to)
+            .collect()
     }
 
     /// The ticks of a whole window; one narrower than the tick that it ends in is that tick.
@@ -245,7 +285,10 @@ impl Model {
             };
         };
         let newest = self.ticks.last().map_or(0, |t| t.end - t.start);
-        let first = self.ticks.first().map_or(0, |t| i64::try_from(t.start).unwrap_or(0));
+        let first = self
+            .ticks
+            .first()
+            .map_or(0, |t| i64::try_from(t.start).unwrap_or(0));
         let step = match i64::try_from(if step == 0 { newest } else { step }) {
             // A tick in which no time passed: one step for all.
             Ok(0) => (to - from.max(first)).max(1),
@@ -256,7 +299,11 @@ impl Model {
         while end > from.max(first) {
             let start = end - step;
             // The oldest part takes everything that is left of the window.
-            let start = if start <= from.max(first) { from } else { start };
+            let start = if start <= from.max(first) {
+                from
+            } else {
+                start
+            };
             parts.push(Part {
                 end,
                 ticks: self.inside(start, end),
@@ -265,26 +312,6 @@ impl Model {
         }
         parts.reverse();
         parts
-    }
-
-    /// Groups of series: their labels, and who is in.
-    fn groups(&self, question: &Question, keys: Vec<Key>) -> Vec<(Vec<(String, String)>, Vec<Key>)> {
-        let mut groups: BTreeMap<Vec<(String, String)>, Vec<Key>> = BTreeMap::new();
-        for key in keys {
-            let accepted = match question.filter {
-                Filter::All => true,
-                Filter::Is(label, value) => value_of(key, label) == value,
-                Filter::Not(label, value) => value_of(key, label) != value,
-            };
-            if key.name != question.name || !accepted {
-                continue;
-            }
-            let labels = question.by.iter().map(|label| (*label, value_of(key, *label)));
-            let labels = labels.filter(|(_, value)| *value > 0);
-            let texts = labels.map(|(l, v)| (LABEL_NAMES[l].to_owned(), LABEL_VALUES[v].to_owned()));
-            groups.entry(texts.collect()).or_default().push(key);
-        }
-        groups.into_iter().collect()
     }
 
     /// Asks `value` for every group and part, and gives the rows the form of the question.
@@ -296,19 +323,17 @@ impl Model {
     ) -> Vec<Row> {
         let parts = self.parts(question);
         let ask = |part: &Part<'_>, keys: &[Key]| {
-            let value = if part.ticks.is_empty() { None } else { value(&part.ticks, keys) };
+            let value = if part.ticks.is_empty() {
+                None
+            } else {
+                value(&part.ticks, keys)
+            };
             (self.start_ms + part.end, value)
         };
-        let groups = self.groups(question, keys).into_iter();
-        let rows = groups.map(|(labels, keys)| (labels, parts.iter().map(|p| ask(p, &keys)).collect()));
+        let groups = groups(question, keys).into_iter();
+        let rows =
+            groups.map(|(labels, keys)| (labels, parts.iter().map(|p| ask(p, &keys)).collect()));
         shape(question, question.step.is_some(), rows.collect())
-    }
-
-    fn live(&self, question: &Question, keys: Vec<Key>, value: impl Fn(Key) -> f64) -> Vec<Row> {
-        let groups = self.groups(question, keys).into_iter();
-        let sum = |keys: Vec<Key>| keys.iter().map(|key| value(*key)).sum();
-        let rows = groups.map(|(labels, keys)| (labels, vec![(0, Some(sum(keys)))]));
-        shape(question, false, rows.collect())
     }
 
     // Counters.
@@ -323,7 +348,7 @@ impl Model {
 
     pub fn total(&self, q: &Question) -> Vec<Row> {
         let keys = self.counters.keys().copied().collect();
-        self.live(q, keys, |key| float(self.counters[&key].total()))
+        live(q, keys, |key| float(self.counters[&key].total()))
     }
 
     pub fn increase(&self, q: &Question) -> Vec<Row> {
@@ -332,22 +357,30 @@ impl Model {
 
     pub fn rate(&self, q: &Question) -> Vec<Row> {
         self.count_rows(q, |ticks| {
-            let (count, ms) = ticks.iter().fold((0, 0), |sum, t| (sum.0 + t.0, sum.1 + t.1));
+            let (count, ms) = ticks
+                .iter()
+                .fold((0, 0), |sum, t| (sum.0 + t.0, sum.1 + t.1));
             (ms > 0).then(|| 1_000.0 * float(count) / float(ms))
         })
     }
 
     fn rates(ticks: &[(u64, u64)]) -> Vec<f64> {
         let ticks = ticks.iter().filter(|t| t.1 > 0);
-        ticks.map(|(count, ms)| 1_000.0 * float(*count) / float(*ms)).collect()
+        ticks
+            .map(|(count, ms)| 1_000.0 * float(*count) / float(*ms))
+            .collect()
     }
 
     pub fn least_rate(&self, q: &Question) -> Vec<Row> {
-        self.count_rows(q, |ticks| Self::rates(ticks).into_iter().min_by(f64::total_cmp))
+        self.count_rows(q, |ticks| {
+            Self::rates(ticks).into_iter().min_by(f64::total_cmp)
+        })
     }
 
     pub fn greatest_rate(&self, q: &Question) -> Vec<Row> {
-        self.count_rows(q, |ticks| Self::rates(ticks).into_iter().max_by(f64::total_cmp))
+        self.count_rows(q, |ticks| {
+            Self::rates(ticks).into_iter().max_by(f64::total_cmp)
+        })
     }
 
     pub fn rate_quantile(&self, q: &Question, share: f64) -> Vec<Row> {
@@ -356,10 +389,16 @@ impl Model {
 
     // Gauges.
 
-    fn level_rows(&self, q: &Question, value: impl Fn(&[(&[f64], u64)]) -> Option<f64>) -> Vec<Row> {
+    fn level_rows(
+        &self,
+        q: &Question,
+        value: impl Fn(&[(&[f64], u64)]) -> Option<f64>,
+    ) -> Vec<Row> {
         self.rows(q, self.gauges.keys().copied().collect(), |ticks, keys| {
             let each = keys.iter().flat_map(|key| {
-                ticks.iter().filter_map(move |t| Some((&**t.levels.get(key)?, t.end - t.start)))
+                ticks
+                    .iter()
+                    .filter_map(move |t| Some((&**t.levels.get(key)?, t.end - t.start)))
             });
             let each: Vec<(&[f64], u64)> = each.collect();
             if each.is_empty() { None } else { value(&each) }
@@ -367,15 +406,27 @@ impl Model {
     }
 
     pub fn current(&self, q: &Question) -> Vec<Row> {
-        self.live(q, self.gauges.keys().copied().collect(), |key| self.gauges[&key])
+        live(q, self.gauges.keys().copied().collect(), |key| {
+            self.gauges[&key]
+        })
     }
 
     pub fn gauge_min(&self, q: &Question) -> Vec<Row> {
-        self.level_rows(q, |each| each.iter().flat_map(|e| e.0).copied().min_by(f64::total_cmp))
+        self.level_rows(q, |each| {
+            each.iter()
+                .flat_map(|e| e.0)
+                .copied()
+                .min_by(f64::total_cmp)
+        })
     }
 
     pub fn gauge_max(&self, q: &Question) -> Vec<Row> {
-        self.level_rows(q, |each| each.iter().flat_map(|e| e.0).copied().max_by(f64::total_cmp))
+        self.level_rows(q, |each| {
+            each.iter()
+                .flat_map(|e| e.0)
+                .copied()
+                .max_by(f64::total_cmp)
+        })
     }
 
     fn ends(each: &[(&[f64], u64)]) -> Vec<f64> {
@@ -410,15 +461,19 @@ impl Model {
     // Histograms.
 
     fn record_rows(&self, q: &Question, value: impl Fn(Vec<f64>, f64) -> Option<f64>) -> Vec<Row> {
-        self.rows(q, self.histograms.keys().copied().collect(), |ticks, keys| {
-            let of = |t: &&Tick| {
-                let records = keys.iter().filter_map(|key| t.records.get(key));
-                records.flatten().copied().collect::<Vec<f64>>()
-            };
-            let mut all: Vec<f64> = ticks.iter().flat_map(of).collect();
-            all.sort_by(f64::total_cmp);
-            value(all, seconds(ticks))
-        })
+        self.rows(
+            q,
+            self.histograms.iter().copied().collect(),
+            |ticks, keys| {
+                let of = |t: &&Tick| {
+                    let records = keys.iter().filter_map(|key| t.records.get(key));
+                    records.flatten().copied().collect::<Vec<f64>>()
+                };
+                let mut all: Vec<f64> = ticks.iter().flat_map(of).collect();
+                all.sort_by(f64::total_cmp);
+                value(all, seconds(ticks))
+            },
+        )
     }
 
     pub fn count(&self, q: &Question) -> Vec<Row> {
@@ -465,7 +520,9 @@ fn shape(question: &Question, steps: bool, mut rows: Vec<Row>) -> Vec<Row> {
     if !steps {
         for (_, points) in &mut rows {
             points.truncate(1);
-            points.iter_mut().for_each(|p| p.0 = 0);
+            for point in points {
+                point.0 = 0;
+            }
         }
     }
     let first = |rows: &mut Vec<Row>| (!rows.is_empty()).then(|| rows.swap_remove(0).1);

@@ -136,6 +136,11 @@ impl Store {
         found.next().map(|part| part.1).unwrap()
     }
 
+    /// Shards of the index come into use one by one, and what they have they keep.
+    pub fn used_but_index(&self) -> usize {
+        self.recall.memory().used - self.part("index")
+    }
+
     /// Series that the metrics of a name have, of all kinds.
     pub fn series(&self, name: &str) -> usize {
         let metrics = self.recall.metrics().into_iter();

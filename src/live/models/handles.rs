@@ -3,7 +3,10 @@
 use super::super::{
     Counter, Live,
     registry::Registry,
-    series::{Cells, Kind, PINNED_AT_BURIAL, PINNED_AT_EVICTION, Series, UNPIN},
+    series::{
+        Cells, HANDLES_GONE, Kind, LIVING_COUNTED, PIN_ADDED, PINNED_AT_BURIAL, PINNED_AT_EVICTION,
+        PINS_KNOWN, UNPIN, WEAK_MADE,
+    },
 };
 use super::{Ticker, cache, check, check_weakened, hand_out, key, store};
 use crate::{
@@ -65,10 +68,33 @@ fn eviction_needs_the_release_of_a_dropped_handle() {
     check_weakened(ARC_RELEASE, eviction_against_records);
 }
 
+/// A thread finds a cell in its cache while the tick evicts the cell.
+fn eviction_against_a_hit() {
+    let live = store(super::LIMITS);
+    let mut known = cache(&live.counters);
+    hand_out(&live.counters, &mut known, &key(), 1).add(1, 1);
+    let other = live.clone();
+    let thread = thread::spawn(move || {
+        hand_out(&other.counters, &mut known, &key(), 1).add(10, 1);
+        hand_out(&other.counters, &mut known, &key(), 1).add(100, 1);
+    });
+    let mut ticker = Ticker::evicting(&live);
+    ticker.sweep();
+    ticker.sweep();
+    thread.join().unwrap();
+    settle(&mut ticker);
+    assert_eq!(ticker.counted, 111, "lost");
+}
+
+#[test]
+fn a_hit_revives_or_misses() {
+    check(eviction_against_a_hit);
+}
+
 #[test]
 #[should_panic(expected = "lost")]
 fn eviction_needs_the_acquire_of_an_unwrapped_handle() {
-    check_weakened(ARC_ACQUIRE, eviction_against_records);
+    check_weakened(ARC_ACQUIRE, eviction_against_a_hit);
 }
 
 /// Somebody reads while a thread records and the tick evicts and revives.
@@ -174,21 +200,15 @@ fn an_evicted_cell_is_charged_until_its_memory_is_free() {
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "Causality violation")]
 fn unpinning_needs_its_release() {
     check_weakened(UNPIN, exit_against_eviction);
 }
 
 #[test]
-#[should_panic]
+#[should_panic(expected = "Causality violation")]
 fn eviction_needs_its_acquire_of_pins() {
     check_weakened(PINNED_AT_EVICTION, exit_against_eviction);
-}
-
-#[test]
-#[should_panic]
-fn burial_needs_its_acquire_of_pins() {
-    check_weakened(PINNED_AT_BURIAL, exit_against_eviction);
 }
 
 /// A series is idle, evicted and wanted back, again and again, by a thread whose cache knows each of its cells in turn,
@@ -205,14 +225,21 @@ fn cycles_of_eviction() {
         hand_out(&live.counters, &mut busy, &key(), 1).add(1, 1);
         settle(&mut ticker);
         // One dead cell for each slot that may pin it.
-        assert!(live.ledger.part(Part::Series) <= alive + cell, "charges pile up");
+        assert!(
+            live.ledger.part(Part::Series) <= alive + cell,
+            "charges pile up"
+        );
     }
     drop(busy);
     let thread = thread::spawn(move || drop(sleeping));
     ticker.sweep();
     thread.join().unwrap();
     ticker.sweep();
-    assert_eq!(live.ledger.part(Part::Series), alive - cell, "ledger is off");
+    assert_eq!(
+        live.ledger.part(Part::Series),
+        alive - cell,
+        "ledger is off"
+    );
     assert_eq!(ticker.counted, 6, "lost");
 }
 
@@ -250,6 +277,90 @@ fn acquaintance_against_eviction() {
 #[test]
 fn an_eviction_sees_every_pin() {
     check(acquaintance_against_eviction);
+}
+
+#[test]
+#[should_panic(expected = "still in use")]
+fn eviction_needs_to_see_what_other_holders_did() {
+    check_weakened(HANDLES_GONE, acquaintance_against_eviction);
+}
+
+/// One thread's cache pins a dead cell. Another's gets to know the next cell of the series, if `comes`, and ends.
+fn company_against_burial(comes: bool) {
+    let ledger = quietly(|| Arc::new(Ledger::new(super::AMPLE)));
+    let live = std::sync::Arc::new(Live::new(ledger, super::LIMITS).unwrap());
+    super::admit(&live.counters);
+    let mut sleeping = cache(&live.counters);
+    let grave = Arc::grave(&hand_out(&live.counters, &mut sleeping, &key(), 2));
+    let mut ticker = Ticker::evicting(&live);
+    settle(&mut ticker);
+    let with_one = live.ledger.part(Part::Series);
+    let next = live.counters.acquire(&key(), 1, false).unwrap();
+    let mut known = cache(&live.counters);
+    if !comes {
+        known.put(&key(), &next, 0);
+    }
+    let thread = thread::spawn(move || {
+        if comes {
+            known.put(&key(), &next, 0);
+        }
+        drop((known, next));
+    });
+    ticker.evicts = false;
+    ticker.sweep();
+    let cell = layout::arc::<<Counter as Kind>::Cell>();
+    let held = live.ledger.part(Part::Series) >= with_one + cell;
+    assert!(held, "gave back memory that is still in use");
+    thread.join().unwrap();
+    ticker.sweep();
+    drop(sleeping);
+    ticker.sweep();
+    assert!(grave.is_freed());
+    assert_eq!(live.ledger.part(Part::Series), with_one, "ledger is off");
+}
+
+fn acquaintance_against_burial() {
+    company_against_burial(true);
+}
+
+fn parting_against_burial() {
+    company_against_burial(false);
+}
+
+#[test]
+fn a_burial_knows_the_living_from_the_dead() {
+    check(acquaintance_against_burial);
+    check(parting_against_burial);
+}
+
+#[test]
+#[should_panic(expected = "still in use")]
+fn burial_needs_its_acquire_of_pins() {
+    check_weakened(PINNED_AT_BURIAL, parting_against_burial);
+}
+
+#[test]
+#[should_panic(expected = "still in use")]
+fn an_added_pin_needs_its_release() {
+    check_weakened(PIN_ADDED, acquaintance_against_burial);
+}
+
+#[test]
+#[should_panic(expected = "still in use")]
+fn reading_pins_needs_its_acquire() {
+    check_weakened(PINS_KNOWN, acquaintance_against_burial);
+}
+
+#[test]
+#[should_panic(expected = "still in use")]
+fn a_slots_weak_needs_its_release() {
+    check_weakened(WEAK_MADE, acquaintance_against_burial);
+}
+
+#[test]
+#[should_panic(expected = "still in use")]
+fn counting_the_living_needs_its_acquire() {
+    check_weakened(LIVING_COUNTED, acquaintance_against_burial);
 }
 
 /// The tick forgets an evicted series while a thread wants it back.

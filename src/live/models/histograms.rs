@@ -7,8 +7,8 @@ use super::super::{
     series::{Cells, Kind},
 };
 use super::{
-    AMPLE, Heard, LIMITS, SERIES, Ticker, admit, cache, check, check_weakened, hand_out, key, leave,
-    store,
+    AMPLE, Heard, LIMITS, SERIES, Ticker, admit, cache, check, check_weakened, hand_out, key,
+    leave, store,
 };
 use crate::{
     ledger::{Ledger, Part},

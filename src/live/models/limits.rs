@@ -108,7 +108,11 @@ fn there_are_no_more_names_than_their_limit() {
 /// The ledger is full to the last byte; eviction is what makes room again.
 fn eviction_in_a_full_ledger() {
     let live = store(LIMITS);
-    live.counters.acquire(&key_with("a"), 1, false).unwrap().cell.add(1, 1);
+    live.counters
+        .acquire(&key_with("a"), 1, false)
+        .unwrap()
+        .cell
+        .add(1, 1);
     let mut ticker = Ticker::new(&live);
     ticker.sweep();
     leave(&live.ledger, 0);

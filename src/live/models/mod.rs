@@ -115,7 +115,7 @@ fn hand_out<K: Kind>(
         Look::Miss => false,
     };
     let grant = registry.acquire(key, me, own).unwrap();
-    cache.put(key, &grant);
+    cache.put(key, &grant, 0);
     grant.cell
 }
 
@@ -210,4 +210,42 @@ impl Ticker {
             from = point.end as usize;
         }
     }
+}
+
+/// Sources of a directory under `src`, without their comments.
+fn sources(of: &str) -> String {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(of);
+    let files = std::fs::read_dir(directory).unwrap();
+    let rust = files
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "rs"));
+    let text: Vec<String> = rust
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let lines = text.iter().flat_map(|text| text.lines());
+    let code = lines.map(|line| line.split("//").next().unwrap_or_default());
+    code.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_ordering_has_a_name_and_a_test_that_weakens_it() {
+    let tests = sources("src/live/models");
+    let mut names = 0;
+    for statement in sources("src/live").split(';') {
+        let is_strong = ["Acquire", "Release", "AcqRel", "SeqCst"]
+            .iter()
+            .any(|strong| statement.contains(strong));
+        if !is_strong || statement.trim_start().starts_with("use ") {
+            continue;
+        }
+        let name = statement
+            .split("order(\"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next());
+        let name = name.unwrap_or_else(|| panic!("an ordering without a name: {statement}"));
+        let weakened = format!("check_weakened({name},");
+        assert!(tests.contains(&weakened), "no test weakens {name}");
+        names += 1;
+    }
+    assert!(names > 10, "looked in the wrong place");
 }

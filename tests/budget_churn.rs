@@ -1,0 +1,281 @@
+//! Series come and go under pressure: what nobody holds makes room, what somebody holds is never deaf, and the ledger
+//! follows every byte through evictions, dead cells in sleeping caches, and places that are used again.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "common/heap.rs"]
+mod heap;
+#[path = "common/storm.rs"]
+mod storm;
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use metrics_recall::{RecallBuilder, secs};
+use std::{sync::mpsc, thread, time::Duration};
+use storm::{SIZES, Size, Store, scale};
+
+#[global_allocator]
+static HEAP: heap::Counting = heap::Counting;
+
+/// Idle after two seconds, forgotten after five.
+fn fleeting(builder: RecallBuilder) -> Store {
+    remembering(builder, secs(5))
+}
+
+fn remembering(builder: RecallBuilder, retention: Duration) -> Store {
+    Store::new(builder.idle_timeout(secs(2)).retention(retention))
+}
+
+/// Asks for new series until some are refused: only then does the next tick evict anything.
+fn flood(store: &Store, round: usize) -> u64 {
+    let before = store.overflowed("flood");
+    let mut n = 0;
+    store.scope(|| {
+        while store.overflowed("flood") == before {
+            for i in 0..500 {
+                counter!("flood", "id" => format!("{round}/{n}/{i}")).increment(1);
+            }
+            n += 1;
+        }
+    });
+    500 * n
+}
+
+fn ticks(store: &Store, n: usize) {
+    for _ in 0..n {
+        store.tick();
+        store.check();
+    }
+}
+
+/// Lets everything grow idle, and then evicts what nobody holds. Gives what the flood has counted.
+fn evict(store: &Store, round: usize) -> u64 {
+    ticks(store, 4);
+    let counted = flood(store, round);
+    ticks(store, 1);
+    counted
+}
+
+/// Runs `work` on a thread that takes its caches along; then the ledger is right to the byte.
+fn on_a_thread(store: &Store, work: impl FnOnce() + Send) {
+    thread::scope(|scope| scope.spawn(work).join().unwrap());
+    store.tick();
+    store.check_to_the_byte();
+}
+
+#[test]
+fn labels_that_change_all_the_time_find_room_and_add_up_for_ever() {
+    let rounds = scale(25, 1_000);
+    for size in SIZES {
+        for builder in [size.builder(), size.boundless()] {
+            let store = fleeting(builder);
+            on_a_thread(&store, || {
+                let mut used = Vec::new();
+                let mut counted = 0;
+                for round in 0..rounds {
+                    store.scope(|| {
+                        for i in 0..50 {
+                            let id = format!("{round}/{i}");
+                            gauge!("level", "id" => id.clone()).set(1.0);
+                            store.record(&histogram!("took", "id" => id), f64::from(i));
+                        }
+                    });
+                    store.tick();
+                    assert_eq!(store.last_tick_of("took"), 50);
+                    counted += evict(&store, round);
+                    assert_eq!(store.recall.gauges("level").current(), None);
+                    // Long enough for the evicted to be forgotten.
+                    ticks(&store, 6);
+                    used.push(store.used_but_index());
+                    assert_eq!(store.recall.counters("flood").total(), Some(counted));
+                }
+                let settled = used[4..10].iter().max().unwrap();
+                let end = used.last().unwrap();
+                assert!(*end <= settled + settled / 20, "memory grows: {used:?}");
+            });
+        }
+    }
+}
+
+#[test]
+fn every_held_handle_counts_after_three_evictions() {
+    const SERIES: usize = 84;
+    for size in SIZES {
+        for builder in [size.builder(), size.boundless()] {
+            let store = fleeting(builder);
+            on_a_thread(&store, || hold_every_seventh(&store, SERIES));
+        }
+    }
+}
+
+fn hold_every_seventh(store: &Store, series: usize) {
+    let handles = |id: usize| -> (Counter, Gauge, Histogram) {
+        let id = id.to_string();
+        (
+            counter!("held", "id" => id.clone()),
+            gauge!("held", "id" => id.clone()),
+            histogram!("held", "id" => id),
+        )
+    };
+    let all = || -> Vec<_> { store.scope(|| (0..series).map(handles).collect()) };
+    let held: Vec<_> = all().into_iter().step_by(7).collect();
+    for round in 1..=3 {
+        // All are there again, if need be in the place of what the flood has left; and all but every seventh are let go.
+        let tries = (0..10).take_while(|_| {
+            drop(all());
+            store.series("held") < 3 * series && {
+                ticks(store, 7);
+                true
+            }
+        });
+        assert!(tries.count() < 10);
+        evict(store, round);
+        assert_eq!(store.series("held"), 3 * held.len(), "round {round}");
+        for (counter, gauge, histogram) in &held {
+            counter.increment(10);
+            gauge.increment(2.0);
+            store.record(histogram, 1.5);
+        }
+        ticks(store, 1);
+        assert_eq!(store.last_tick_of("held"), held.len() as u64);
+        let counted = store.recall.counters("held").by("id").total();
+        let all_counted = |n: u64| counted.iter().filter(|(_, m)| *m == n).count();
+        assert_eq!(all_counted(10 * round as u64), held.len(), "{counted:?}");
+        let sum = (2 * round * held.len()) as f64;
+        assert_eq!(store.recall.gauges("held").current(), Some(sum));
+    }
+}
+
+/// Threads race evictions: each keeps a handle for some rounds, drops it, asks again.
+#[test]
+fn handles_that_are_dropped_and_asked_for_again_in_the_middle_of_evictions_lose_nothing() {
+    const THREADS: usize = 4;
+    let rounds = scale(3_000, 200_000);
+    for size in SIZES {
+        let store = fleeting(size.builder().max_series_per_metric(40));
+        let (done, is_done) = mpsc::channel::<()>();
+        store.scope(|| store.record(&histogram!("raced"), 1.0));
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..THREADS)
+                .map(|t| {
+                    let (store, done) = (&store, done.clone());
+                    scope.spawn(move || {
+                        let _done = done;
+                        store.scope(|| {
+                            for i in 0..rounds {
+                                let id = ((i * 7 + t * 13) % 60).to_string();
+                                let handle = counter!("raced", "id" => id.clone());
+                                let other = histogram!("raced", "id" => id);
+                                for _ in 0..3 {
+                                    handle.increment(1);
+                                    thread::yield_now();
+                                }
+                                store.record(&other, i as f64);
+                            }
+                        });
+                    })
+                })
+                .collect();
+            drop(done);
+            let mut values = 0;
+            let mut before = 0;
+            // Ends when every worker has dropped its end.
+            while is_done.try_recv() != Err(mpsc::TryRecvError::Disconnected) {
+                store.tick();
+                store.account.compare(&store.recall);
+                values += store.last_tick_of("raced");
+                let total = store.recall.counters("raced").total().unwrap_or(0);
+                assert!(before <= total, "a total fell from {before} to {total}");
+                before = total;
+            }
+            workers
+                .into_iter()
+                .for_each(|thread| thread.join().unwrap());
+            for _ in 0..3 {
+                store.tick();
+                values += store.last_tick_of("raced");
+            }
+            assert_eq!(values, (THREADS * rounds) as u64 + 1);
+        });
+        store.check();
+        let all = (3 * THREADS * rounds) as u64;
+        assert_eq!(store.recall.counters("raced").total(), Some(all));
+    }
+}
+
+/// An evicted cell stays in memory while a sleeping thread's cache points at it, and is charged for as long; a series
+/// that is used in turns by two threads, and evicted each time, does not pile up dead cells.
+#[test]
+fn dead_cells_in_the_caches_of_sleeping_threads_are_charged_once() {
+    const SERIES: usize = 100;
+    let store = fleeting(Size::FourMiB.builder().max_series_per_metric(SERIES));
+    let touch = || {
+        for i in 0..SERIES {
+            let id = i.to_string();
+            counter!("turns", "id" => id.clone()).increment(1);
+            store.record(&histogram!("turns", "id" => id), 1.0);
+        }
+    };
+    thread::scope(|scope| {
+        let (rested, all_rested) = mpsc::channel();
+        let spawn = |_| {
+            let (go, rounds) = mpsc::channel::<()>();
+            let (store, touch, rested) = (&store, &touch, rested.clone());
+            scope.spawn(move || {
+                for () in rounds {
+                    store.scope(touch);
+                    rested.send(()).unwrap();
+                }
+            });
+            go
+        };
+        let threads: Vec<_> = (0..2).map(spawn).collect();
+        let mut used = Vec::new();
+        for round in 0..40 {
+            threads[round % 2].send(()).unwrap();
+            all_rested.recv().unwrap();
+            evict(&store, round);
+            assert_eq!(store.series("turns"), 0, "round {round}");
+            ticks(&store, 6);
+            used.push(store.used_but_index());
+        }
+        let calls = Some((40 * SERIES) as u64);
+        assert_eq!(store.recall.counters("turns").total(), calls);
+        assert!(used[39] <= used[9] + (8 << 10), "memory grows: {used:?}");
+    });
+}
+
+#[test]
+fn after_a_storm_new_series_have_room_again_and_history_grows_back() {
+    for size in SIZES {
+        let store = remembering(size.boundless(), secs(60));
+        on_a_thread(&store, || {
+            // The same series again and again: frames are as large as they can be.
+            let counted: u64 = (0..15)
+                .map(|_| {
+                    store.tick();
+                    flood(&store, 0)
+                })
+                .sum();
+            store.assert_named(&["counter `flood` sent ", "`memory_budget`", "label `id` has"]);
+            store.assert_named(&["history reaches back", "instead of 60 s", "`memory_budget`"]);
+            for _ in 0..130 {
+                store.tick();
+                store.scope(|| counter!("orders", "region" => "eu").increment(1));
+            }
+            store.check();
+            let health = store.recall.health().to_string();
+            assert!(!health.contains("history reaches back"), "{health}");
+            // The first of them met a store without room for a name.
+            let orders = store.recall.counters("orders");
+            let nameless = store
+                .recall
+                .counters("recall_overflow")
+                .total()
+                .unwrap_or(0);
+            assert_eq!(orders.total(), Some(130 - nameless));
+            assert!(orders.label("region", "eu").total() > Some(100));
+            assert_eq!(store.recall.counters("flood").total(), Some(counted));
+            let memory = store.recall.memory();
+            assert!(memory.used < memory.budget / 2, "{memory:?}");
+        });
+    }
+}
