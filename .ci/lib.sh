@@ -62,9 +62,9 @@ has_nightly() {
     RUSTUP_AUTO_INSTALL=0 cargo +nightly --version >/dev/null 2>&1
 }
 
-# loom ENV_ARGUMENT...: the models of tests/loom.rs, with arguments for `env`.
+# loom ENV_ARGUMENT...: the models in src/live/models, with arguments for `env`.
 loom() {
-    strict env "$@" RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --release --test loom
+    strict env "$@" RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom cargo test --release --lib models
     some_test_ran
 }
 

@@ -61,6 +61,14 @@ fn on_a_thread(store: &Store, work: impl FnOnce() + Send) {
     store.check_to_the_byte();
 }
 
+/// After the first rounds only dead cells may become more: as many as caches have slots, and these take an eighth of the
+/// budget together.
+fn assert_settled(store: &Store, used: &[usize]) {
+    let settled = used[4..10].iter().max().unwrap();
+    let most = settled + store.recall.memory().budget / 8;
+    assert!(used.last().unwrap() <= &most, "memory grows: {used:?}");
+}
+
 #[test]
 fn labels_that_change_all_the_time_find_room_and_add_up_for_ever() {
     let rounds = scale(25, 1_000);
@@ -87,9 +95,7 @@ fn labels_that_change_all_the_time_find_room_and_add_up_for_ever() {
                     used.push(store.used_but_index());
                     assert_eq!(store.recall.counters("flood").total(), Some(counted));
                 }
-                let settled = used[4..10].iter().max().unwrap();
-                let end = used.last().unwrap();
-                assert!(*end <= settled + settled / 20, "memory grows: {used:?}");
+                assert_settled(&store, &used);
             });
         }
     }
@@ -127,7 +133,12 @@ fn hold_every_seventh(store: &Store, series: usize) {
             }
         });
         assert!(tries.count() < 10);
-        evict(store, round);
+        // In a store that is full to the brim, one of them may have to wait for the room that the others leave.
+        let tries = (0..3).take_while(|again| {
+            evict(store, 10 * round + again);
+            store.series("held") > 3 * held.len()
+        });
+        assert!(tries.count() < 3, "round {round}");
         assert_eq!(store.series("held"), 3 * held.len(), "round {round}");
         for (counter, gauge, histogram) in &held {
             counter.increment(10);
@@ -239,7 +250,7 @@ fn dead_cells_in_the_caches_of_sleeping_threads_are_charged_once() {
         }
         let calls = Some((40 * SERIES) as u64);
         assert_eq!(store.recall.counters("turns").total(), calls);
-        assert!(used[39] <= used[9] + (8 << 10), "memory grows: {used:?}");
+        assert_settled(&store, &used);
     });
 }
 
@@ -274,8 +285,6 @@ fn after_a_storm_new_series_have_room_again_and_history_grows_back() {
             assert_eq!(orders.total(), Some(130 - nameless));
             assert!(orders.label("region", "eu").total() > Some(100));
             assert_eq!(store.recall.counters("flood").total(), Some(counted));
-            let memory = store.recall.memory();
-            assert!(memory.used < memory.budget / 2, "{memory:?}");
         });
     }
 }

@@ -143,11 +143,7 @@ fn record(values: &[f64]) -> impl Fn() {
 }
 
 fn check(values: &[f64]) {
-    check_in(&PROFILES, values);
-}
-
-fn check_in(profiles: &[(MemoryProfile, i32)], values: &[f64]) {
-    for (profile, schema) in profiles.iter().copied() {
+    for (profile, schema) in PROFILES {
         let store = Store::from(Recall::builder().profile(profile));
         store.recorder.scope(record(values));
         store.tick(secs(1));
@@ -222,15 +218,13 @@ fn values_at_the_bounds_of_buckets_are_within_half_a_bucket() {
 #[test]
 fn extreme_values_are_within_half_a_bucket() {
     check(&[f64::MIN_POSITIVE, f64::MAX, 1.0]);
-    // Both signs over the whole range of floats are more than a question may unpack in a store of 1 MiB.
-    let all = [
+    check(&[
         f64::MIN,
         -f64::MIN_POSITIVE,
         0.0,
         f64::MIN_POSITIVE,
         f64::MAX,
-    ];
-    check_in(&PROFILES[1..], &all);
+    ]);
     check(&[1e-300, 1e-200, 1e-100, 1e100, 1e200, 1e300]);
     check(&[f64::MAX, f64::MAX.next_down()]);
     check(&[f64::MIN_POSITIVE, f64::MIN_POSITIVE.next_up()]);

@@ -333,6 +333,48 @@ fn half_of_all_numbers_in_one_tick_are_counted() {
     }
 }
 
+/// A bucket whose count wraps to nothing made the tick panic in debug builds, and held one value in others.
+#[test]
+fn counts_that_wrap_leave_no_bucket_behind() {
+    let half = usize::MAX / 2 + 1;
+    let store = Store::default();
+    let h = store.recorder.scope(|| histogram!("h"));
+    h.record_many(2.5, half);
+    std::thread::scope(|scope| {
+        scope.spawn(|| h.record_many(2.5, half));
+    });
+    h.record_many(7.5, 3);
+    store.tick(secs(1));
+    let newest = store.recall.histograms("h").over(secs(1));
+    assert_eq!(newest.count(), Some(3));
+    assert!(newest.quantile(0.1) > Some(7.0));
+
+    h.record_many(2.5, half);
+    store.tick(secs(1));
+    h.record_many(2.5, half);
+    h.record_many(7.5, 2);
+    store.tick(secs(0));
+    assert_eq!(newest.count(), Some(2));
+    assert!(newest.quantile(0.1) > Some(7.0));
+}
+
+/// The sum of a tick went from one end of the floats to the other, was infinite on the way, and was left out.
+#[test]
+fn sums_beyond_the_floats_stay_at_their_end() {
+    let store = Store::default();
+    store.recorder.scope(|| histogram!("h").record(f64::MIN));
+    store.tick(secs(1));
+    let newest = store.recall.histograms("h").over(secs(1));
+    for by in [1, 0] {
+        store.recorder.scope(|| {
+            histogram!("h").record(f64::MAX);
+            histogram!("h").record(f64::MAX);
+        });
+        store.tick(secs(by));
+        assert_eq!(newest.sum(), Some(f64::MAX));
+    }
+}
+
 #[test]
 fn record_many_counts_exactly_on_a_foreign_thread() {
     let billions = usize::try_from(10_u64.pow(10)).unwrap_or(usize::MAX);

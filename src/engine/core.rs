@@ -163,7 +163,15 @@ impl Core {
         let name = self.name::<K>(query)?;
         // While it is held, no id of a series that it mentions is given to another.
         let held = self.timeline();
-        let found = self.members::<K>(query, &name, &held);
+        let forgotten = &K::registry(&self.live).forgotten;
+        let found = loop {
+            let before = forgotten.load(Relaxed);
+            let found = self.members::<K>(query, &name, &held);
+            // A series that took over an id meanwhile may have been met twice.
+            if forgotten.load(Relaxed) == before {
+                break found;
+            }
+        };
         found.inspect_err(|Full| self.refuse()).ok()
     }
 
@@ -217,6 +225,7 @@ impl Core {
         let name = self.name::<K>(query)?;
         let all = query.matchers.is_empty();
         loop {
+            let forgotten = registry.forgotten.load(Relaxed);
             let retired = name.retired.load(Relaxed);
             let mut sum = Sum::default();
             name.for_each_member(|id| {
@@ -227,8 +236,9 @@ impl Core {
                     sum.add(values);
                 }
             });
-            // A series that joined the retired ones meanwhile may be in both.
-            if name.retired.load(Relaxed) == retired {
+            // A series that joined the retired ones meanwhile may be in both, and one that took over its id may have
+            // been met twice.
+            if registry.forgotten.load(Relaxed) == forgotten {
                 let found = all || sum.members > 0;
                 sum.total = sum.total.wrapping_add(if all { retired } else { 0 });
                 return found.then_some(sum);

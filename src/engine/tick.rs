@@ -124,7 +124,7 @@ impl Engine {
         let sweep = self.plan_sweep(core, number);
         let swept = core.live.sweep(sweep, &mut self.collector);
         let points = self.collector.draft.frame_bytes();
-        self.work = (WORK + 3 * points).min(budget / WORK_SHARE);
+        self.work = (WORK + 6 * points).min(budget / WORK_SHARE);
         let commit = self.history.commit(&mut self.collector.draft, span, number);
         self.collector.shrink(budget / DRAFT_SHARE);
         if refused && swept.ghosts > 0 {

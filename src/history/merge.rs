@@ -117,23 +117,16 @@ fn histogram<'a>(
     };
     for (side, packed) in sides {
         point.count = point.count.wrapping_add(side.count);
-        point.sum += side.sum;
+        point.sum = (point.sum + side.sum).clamp(f64::MIN, f64::MAX);
         if side.min <= side.max {
             point.min = point.min.min(side.min);
             point.max = point.max.max(side.max);
         }
         let (coarse, packed) = distribution::split(packed);
-        spans.extend(coarse.take(distribution::MOST_SPANS - spans.len()));
+        coarse.for_each(|span| distribution::add_span(&mut spans, span, |_| true));
         buckets::for_each(packed, |code, count| fine.push((code, count)));
     }
-    fine.sort_unstable_by_key(|bucket: &(i32, u64)| bucket.0);
-    fine.dedup_by(|next, kept| {
-        let same = next.0 == kept.0;
-        if same {
-            kept.1 = kept.1.wrapping_add(next.1);
-        }
-        same
-    });
+    buckets::settle(&mut fine);
     distribution::encode(&spans, &fine, bytes);
     point.end = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     point

@@ -3,7 +3,7 @@
 
 use super::buckets::Receive;
 use crate::{
-    codec::distribution::{self, MOST_SPANS},
+    codec::{buckets, distribution},
     ledger::{Ledger, Part},
     model::{frame::Draft, schema::Code},
     util::{layout, sync::Arc},
@@ -75,32 +75,17 @@ impl Receive for Collector {
     }
 
     fn span(&mut self, from: Code, to: Code, count: u64) {
-        if let Some(same) = self.spans.iter_mut().find(|s| (s.0, s.1) == (from, to)) {
-            same.2 = same.2.wrapping_add(count);
-            return;
-        }
-        let more = self.spans.len() < MOST_SPANS && room(&mut self.spans, 1, &self.ledger);
-        if more {
-            self.spans.push((from, to, count));
-        } else if let Some(last) = self.spans.last_mut() {
-            *last = (last.0.min(from), last.1.max(to), last.2.wrapping_add(count));
-        }
+        let ledger = &self.ledger;
+        distribution::add_span(&mut self.spans, (from, to, count), |spans| {
+            room(spans, 1, ledger)
+        });
     }
 }
 
 impl Collector {
     /// Buckets of several cells become one ascending list.
     pub(super) fn settle(&mut self) {
-        if !self.fine.is_sorted_by(|a, b| a.0 < b.0) {
-            self.fine.sort_unstable_by_key(|bucket| bucket.0);
-            self.fine.dedup_by(|next, kept| {
-                let same = next.0 == kept.0;
-                if same {
-                    kept.1 = kept.1.wrapping_add(next.1);
-                }
-                same
-            });
-        }
+        buckets::settle(&mut self.fine);
     }
 
     pub(super) fn count(&self) -> u64 {

@@ -159,7 +159,7 @@ impl Default for Gathered {
 
 impl Gathered {
     pub(crate) fn add(&mut self, other: Gathered) {
-        self.sum += other.sum;
+        self.sum = (self.sum + other.sum).clamp(f64::MIN, f64::MAX);
         self.lowest = self.lowest.min(other.lowest);
         self.highest = self.highest.max(other.highest);
     }
@@ -256,8 +256,10 @@ impl Owned {
             let now = word.load(Relaxed);
             f64::from_bits(now) - f64::from_bits(seen.swap(now, Relaxed))
         };
+        // From one end of the floats to the other is further than a float can say.
+        let sum = grown(&self.hot.sum, seen_sum) + grown(&self.hot.rest, seen_rest);
         Gathered {
-            sum: grown(&self.hot.sum, seen_sum) + grown(&self.hot.rest, seen_rest),
+            sum: sum.clamp(f64::MIN, f64::MAX),
             lowest,
             highest,
         }

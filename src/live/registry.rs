@@ -78,6 +78,8 @@ pub(crate) struct Registry<K: Kind> {
     pub(crate) evicted: AtomicU64,
     /// Hand-outs that a limit or the ledger sent to an overflow series, ever.
     pub(crate) denied: AtomicU64,
+    /// Series that were removed for good, ever. While it stays, a walk over a name's members meets each series once.
+    pub(crate) forgotten: AtomicU64,
     /// Number of the newest sweep, wrapping.
     pub(super) now: AtomicU32,
     pub(super) offenders: Arc<Offenders>,
@@ -113,6 +115,7 @@ impl<K: Kind> Registry<K> {
             too_long: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
             denied: AtomicU64::new(0),
+            forgotten: AtomicU64::new(0),
             now: AtomicU32::new(0),
             offenders,
             spare: None,
@@ -386,6 +389,7 @@ impl<K: Kind> Registry<K> {
         let Cells::Ghost(series) = &entry.cells else {
             return;
         };
+        self.forgotten.fetch_add(1, Relaxed);
         let series = series.clone();
         let place = entry.place;
         let hash = self.hash(&series.name.text, &series.labels);

@@ -50,7 +50,8 @@ impl<K: Kind> Registry<K> {
         Ok(cell)
     }
 
-    /// Sees to it that one more zombie can be remembered; false: no room.
+    /// Sees to it that one more zombie can be remembered; false: no room. The list is the tick's, for which there is room
+    /// also when live data have all that they may have: that is when cells must go.
     fn has_place(&self, zombies: &mut Vec<Zombie>) -> bool {
         if zombies.len() < zombies.capacity() {
             return true;
@@ -58,11 +59,11 @@ impl<K: Kind> Registry<K> {
         let before = layout::vec::<Zombie>(zombies.capacity());
         let larger = layout::grown(zombies.capacity());
         let bytes = layout::vec::<Zombie>(larger);
-        if self.ledger.reserve(Part::Caches, bytes).is_err() {
+        if self.ledger.reserve(Part::Tick, bytes).is_err() {
             return false;
         }
         layout::regrow(zombies, larger);
-        self.ledger.release(Part::Caches, before);
+        self.ledger.release(Part::Tick, before);
         true
     }
 
@@ -103,7 +104,7 @@ impl<K: Kind> Registry<K> {
         if zombies.is_empty() && zombies.capacity() > 0 {
             let bytes = layout::vec::<Zombie>(zombies.capacity());
             *zombies = Vec::new();
-            self.ledger.release(Part::Caches, bytes);
+            self.ledger.release(Part::Tick, bytes);
         }
     }
 }

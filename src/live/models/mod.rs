@@ -8,6 +8,7 @@ mod gauges;
 mod handles;
 mod histograms;
 mod limits;
+mod pins;
 
 use super::{
     Live,
@@ -37,18 +38,7 @@ const SERIES: SeriesId = 2;
 fn check(model: fn()) {
     let mut builder = loom::model::Builder::new();
     builder.max_branches = 20_000;
-    let n = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let m = n.clone();
-    let t = std::time::Instant::now();
-    builder.check(move || {
-        m.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        model()
-    });
-    eprintln!(
-        "N {} {:?}",
-        n.load(std::sync::atomic::Ordering::Relaxed),
-        t.elapsed()
-    );
+    builder.check(model);
 }
 
 /// As [`check`], with an ordering that is only `Relaxed`; for tests that should panic.
@@ -184,6 +174,13 @@ impl Ticker {
         self.tick += 1;
         self.live.sweep(sweep, &mut self.collector);
         self.hear();
+    }
+
+    /// Sweeps until nothing is left to do, when no other thread runs.
+    fn settle(&mut self) {
+        for _ in 0..3 {
+            self.sweep();
+        }
     }
 
     fn hear(&mut self) {
