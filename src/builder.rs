@@ -119,7 +119,8 @@ impl RecallBuilder {
         if let Some(global) = Recall::global() {
             return self.revive(global);
         }
-        let (recorder, recall) = self.build()?;
+        // Everything that may fail comes before the facade's recorder is set, which cannot be taken back.
+        let (recorder, recall) = self.start()?;
         metrics::set_global_recorder(recorder).map_err(|_| {
             Error::installed(
                 "a global recorder is installed already: the `metrics` facade takes one for the life of a process; \
@@ -127,7 +128,6 @@ impl RecallBuilder {
             )
         })?;
         recall.make_global()?;
-        recall.start_worker()?;
         Ok(recall)
     }
 
@@ -139,13 +139,20 @@ impl RecallBuilder {
                 "a store is installed already: `Recall::global()` gives it",
             ));
         }
-        if plan != *global.plan() || self.clock.is_some() {
+        let mut changes = global.plan().changes(&plan);
+        if self.clock.is_some() {
+            changes.push("another clock".to_owned());
+        }
+        if !changes.is_empty() {
             return Err(Error::installed(format!(
-                "the installed store cannot change its settings: it has {:?}, asked for were {plan:?}",
-                global.plan()
+                "the installed store cannot change its settings: asked for were {}",
+                changes.join(", ")
             )));
         }
         global.start_worker()?;
+        // A store that `make_global` named may never have been installed. If this fails, a recorder is there already:
+        // this one, or layers above it.
+        let _ = metrics::set_global_recorder(RecallRecorder::new(global.live()));
         Ok(global)
     }
 }

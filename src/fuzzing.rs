@@ -30,6 +30,11 @@ pub fn encode_buckets(list: &[Bucket]) -> (Vec<u8>, usize) {
     (bytes, buckets::encoded_len(list))
 }
 
+/// Several lists of buckets, one behind the other, as one list.
+pub fn settle_buckets(list: &mut Vec<Bucket>) {
+    buckets::settle(list);
+}
+
 /// What the iterator reads.
 pub fn decode_buckets(bytes: &[u8]) -> impl Iterator<Item = Bucket> {
     buckets::Buckets::new(bytes)

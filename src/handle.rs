@@ -144,9 +144,8 @@ impl Recall {
         if let Some(worker) = worker {
             worker.stop();
         }
-        if !self.0.is_shut.swap(true, Relaxed) {
-            self.0.tick();
-        }
+        self.0.is_shut.store(true, Relaxed);
+        self.0.tick();
     }
 }
 

@@ -9,8 +9,8 @@ use libfuzzer_sys::fuzz_target;
 use metrics_recall::{
     fuzzing::{
         Bucket, LONGEST_KEY, MOST_LABELS, MOST_SPANS, Span, canonical, decode_buckets,
-        encode_buckets, encode_distribution, labels, same_labels, split_distribution,
-        visit_buckets,
+        encode_buckets, encode_distribution, labels, same_labels, settle_buckets,
+        split_distribution, visit_buckets,
     },
     metrics::{Key, Label},
 };
@@ -25,6 +25,7 @@ enum Input<'a> {
         fine: BTreeMap<Code, Count>,
         cut: u16,
     },
+    Settle(Vec<(Code, Count)>),
     Keys {
         name: Text<'a>,
         one: Labels<'a>,
@@ -48,23 +49,35 @@ enum Count {
     Any(u64),
 }
 
+fn bucket((code, count): (&Code, &Count)) -> Bucket {
+    let code = match code {
+        Code::Near(code) => i32::from(*code),
+        Code::Any(code) => *code,
+    };
+    let count = match count {
+        Count::Few(n) => u64::from(*n),
+        Count::Some(n) => u64::from(*n),
+        Count::Any(n) => *n,
+    };
+    (code, count.max(1))
+}
+
 fn buckets(fine: &BTreeMap<Code, Count>) -> Vec<Bucket> {
-    let sorted: BTreeMap<i32, u64> = fine
-        .iter()
-        .map(|(code, count)| {
-            let code = match code {
-                Code::Near(code) => i32::from(*code),
-                Code::Any(code) => *code,
-            };
-            let count = match count {
-                Count::Few(n) => u64::from(*n),
-                Count::Some(n) => u64::from(*n),
-                Count::Any(n) => *n,
-            };
-            (code, count.max(1))
-        })
-        .collect();
+    let sorted: BTreeMap<i32, u64> = fine.iter().map(bucket).collect();
     sorted.into_iter().collect()
+}
+
+/// Several lists as one, and the same said naively.
+fn settle(list: &[(Code, Count)]) {
+    let mut list: Vec<Bucket> = list.iter().map(|(a, b)| bucket((a, b))).collect();
+    let mut naive: BTreeMap<i32, u64> = BTreeMap::new();
+    for (code, count) in &list {
+        let sum = naive.entry(*code).or_default();
+        *sum = sum.wrapping_add(*count);
+    }
+    naive.retain(|_, count| *count > 0);
+    settle_buckets(&mut list);
+    assert_eq!(list, naive.into_iter().collect::<Vec<_>>());
 }
 
 /// Both readers, which must agree.
@@ -185,6 +198,7 @@ fuzz_target!(|input: Input<'_>| {
     match input {
         Input::Bytes(bytes) => any_bytes(bytes),
         Input::Distribution { spans, fine, cut } => distribution(spans, &buckets(&fine), cut),
+        Input::Settle(list) => settle(&list),
         Input::Keys {
             name,
             one,

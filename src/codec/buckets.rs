@@ -83,6 +83,23 @@ pub(crate) fn encode(buckets: &[(i32, u64)], out: &mut Vec<u8>) {
     }
 }
 
+/// Makes one list that [`encode`] takes of several, one behind the other. Counts wrap; a bucket in which nothing is left
+/// of them goes.
+pub(crate) fn settle(buckets: &mut Vec<(i32, u64)>) {
+    if buckets.is_sorted_by(|a, b| a.0 < b.0) {
+        return;
+    }
+    buckets.sort_unstable_by_key(|bucket| bucket.0);
+    buckets.dedup_by(|next, kept| {
+        let same = next.0 == kept.0;
+        if same {
+            kept.1 = kept.1.wrapping_add(next.1);
+        }
+        same
+    });
+    buckets.retain(|bucket| bucket.1 > 0);
+}
+
 /// How many bytes [`encode`] appends for `buckets`.
 #[must_use]
 pub(crate) fn encoded_len(buckets: &[(i32, u64)]) -> usize {
@@ -219,6 +236,15 @@ mod tests {
     fn extremes_survive() {
         let buckets = [(i32::MIN, u64::MAX), (0, 1), (i32::MAX, u64::MAX)];
         assert_eq!(visited(&encoded(&buckets)), buckets);
+    }
+
+    /// An empty bucket would be read back as one that holds one value.
+    #[test]
+    fn settled_lists_ascend_and_have_no_empty_bucket() {
+        let half = 1 << 63;
+        let mut buckets = vec![(1, half), (7, 2), (-3, 1), (1, half), (7, 3)];
+        settle(&mut buckets);
+        assert_eq!(buckets, [(-3, 1), (7, 5)]);
     }
 
     #[test]

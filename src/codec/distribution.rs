@@ -13,6 +13,22 @@ const SPAN: usize = 16;
 /// Spans that one distribution may have.
 pub(crate) const MOST_SPANS: usize = 255;
 
+/// Adds a span to others: to one that is alike; or as one more, if `grow` makes room for it; or else to the last.
+pub(crate) fn add_span(
+    spans: &mut Vec<Span>,
+    span: Span,
+    grow: impl FnOnce(&mut Vec<Span>) -> bool,
+) {
+    let (from, to, count) = span;
+    if let Some(same) = spans.iter_mut().find(|s| (s.0, s.1) == (from, to)) {
+        same.2 = same.2.wrapping_add(count);
+    } else if spans.len() < MOST_SPANS && grow(spans) {
+        spans.push(span);
+    } else if let Some(last) = spans.last_mut() {
+        *last = (last.0.min(from), last.1.max(to), last.2.wrapping_add(count));
+    }
+}
+
 /// Exact length of what [`encode`] appends.
 pub(crate) fn encoded_len(spans: &[Span], fine: &[(i32, u64)]) -> usize {
     1 + spans.len() * SPAN + buckets::encoded_len(fine)
@@ -53,6 +69,18 @@ fn span(bytes: &[u8]) -> Option<Span> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn more_spans_than_fit_keep_their_counts() {
+        let mut spans = Vec::new();
+        for at in 0..300 {
+            for _ in 0..2 {
+                add_span(&mut spans, (at, at + 1, 1), |_| true);
+            }
+        }
+        assert_eq!(spans.len(), MOST_SPANS);
+        assert_eq!(spans.last(), Some(&(254, 300, 92)));
+    }
 
     proptest! {
         #[test]

@@ -61,6 +61,26 @@ impl Config {
 }
 
 impl Plan {
+    /// What `other` would have otherwise, as "setting value (now value)".
+    pub(crate) fn changes(&self, other: &Plan) -> Vec<String> {
+        let settings = |plan: &Plan| {
+            [
+                ("memory_budget", plan.budget.to_string()),
+                ("schema", plan.schema.to_string()),
+                ("resolution", format!("{:?}", plan.resolution)),
+                ("retention", format!("{:?}", plan.retention)),
+                ("max_series_per_metric", plan.series_per_metric.to_string()),
+                ("max_metrics", plan.metrics.to_string()),
+                ("idle_timeout", format!("{:?}", plan.idle_timeout)),
+            ]
+        };
+        let pairs = settings(self).into_iter().zip(settings(other));
+        pairs
+            .filter(|((_, now), (_, then))| now != then)
+            .map(|((name, now), (_, then))| format!("{name} {then} (it has {now})"))
+            .collect()
+    }
+
     fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if !(SMALLEST..=LARGEST).contains(&self.budget) {

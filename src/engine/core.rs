@@ -41,6 +41,8 @@ pub(crate) struct Counts {
     pub(crate) late: AtomicU64,
     /// Ticks whose frame had no room; totals have them, windows do not.
     pub(crate) lost: AtomicU64,
+    /// Ticks of the worker that panicked.
+    pub(crate) panicked: AtomicU64,
     /// Calls of `tick` from inside a tick.
     pub(crate) nested: AtomicU64,
     /// Points that had to wait for a later tick for want of room.

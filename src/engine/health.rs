@@ -75,9 +75,7 @@ impl Core {
         denied.sort_by(|a, b| b.cmp(a));
         let offenders = self.live.offenders.list();
         for (n, live, name) in denied.iter().take(NAMED) {
-            let worst = offenders
-                .iter()
-                .find(|o| o.kind == kind && name.starts_with(&*o.metric));
+            let worst = offenders.iter().find(|o| o.kind == kind && o.is_of(name));
             let label = worst.map_or(String::new(), |o| {
                 format!(
                     "; label `{}` has about {} values too many",
@@ -115,7 +113,7 @@ impl Core {
         match registry.too_long.load(Relaxed) {
             0 => {}
             n => reasons.push(format!(
-                "{n} recordings of {kind}s went to `recall_overflow`: their keys are longer than 4096 bytes or have more than 128 labels"
+                "{n} recordings of {kind}s went to overflow series: their keys are longer than 4096 bytes or have more than 128 labels"
             )),
         }
     }
@@ -163,6 +161,13 @@ impl Core {
                 counts.ticks.load(Relaxed)
             )),
         }
+        match counts.panicked.load(Relaxed) {
+            0 => {}
+            n => reasons.push(format!(
+                "{n} ticks panicked, which is a mistake in this crate: please report it"
+            )),
+        }
+        self.idle_worker(reasons);
         match counts.waited.load(Relaxed) {
             0 => {}
             n => reasons.push(format!(
@@ -181,6 +186,20 @@ impl Core {
             let slowest = Duration::from_nanos(counts.slowest_ns.load(Relaxed));
             reasons.push(format!(
                 "{late} of {ticks} ticks were late; the slowest took {slowest:?} (`resolution` is {:?})",
+                self.plan.resolution
+            ));
+        }
+    }
+
+    /// A worker that does not tick: it hangs, or it was left behind by a `fork`.
+    fn idle_worker(&self, reasons: &mut Vec<String>) {
+        let last = self.timeline().last().map_or(0, |frame| frame.span.end_ns);
+        let since = Duration::from_nanos(self.clock.elapsed_ns().saturating_sub(last));
+        let patience = (self.plan.resolution * 3).max(Duration::from_secs(5));
+        if self.worker.lock().is_some() && since > patience {
+            reasons.push(format!(
+                "no tick for {:.0} s, with a `resolution` of {:?}: the worker is stuck, or this process was forked from the one that has it",
+                since.as_secs_f64(),
                 self.plan.resolution
             ));
         }

@@ -4,7 +4,8 @@ use super::core::Core;
 use crate::{error::Error, util::thread};
 use parking_lot::{Condvar, Mutex};
 use std::{
-    sync::{Arc, Weak},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Weak, atomic::Ordering::Relaxed},
     thread::{JoinHandle, ThreadId},
     time::Duration,
 };
@@ -59,7 +60,7 @@ impl Worker {
         self.stop.ask();
         let is_me = self.thread_id() == Some(std::thread::current().id());
         if let Some(thread) = self.thread.take().filter(|_| !is_me) {
-            // A panic there was caught and counted by the thread itself.
+            // Its ticks cannot panic out of it.
             let _ = thread.join();
         }
     }
@@ -80,7 +81,10 @@ fn run(core: &Weak<Core>, stop: &Stop) {
             return;
         }
         let Some(core) = core.upgrade() else { return };
-        core.tick();
+        // A panic of one tick must not be the last of all ticks.
+        if catch_unwind(AssertUnwindSafe(|| core.tick())).is_err() {
+            core.counts.panicked.fetch_add(1, Relaxed);
+        }
     }
 }
 

@@ -463,3 +463,38 @@ fn code_of(negative: bool, number: u32, at: usize) -> Code {
     let magnitude = (number * CODES + at).saturating_sub(SHIFT).cast_signed();
     if negative { -magnitude } else { magnitude }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::ledger::SMALLEST;
+
+    #[derive(Default)]
+    struct Spans(Vec<(Code, Code, u64)>);
+
+    impl Receive for Spans {
+        fn bucket(&mut self, _: Code, _: u64) {}
+
+        fn span(&mut self, from: Code, to: Code, count: u64) {
+            self.0.push((from, to, count));
+        }
+    }
+
+    /// A thread's end moved counts that might have stood anywhere above zero to the page of the smallest values.
+    #[test]
+    fn counts_without_a_bucket_keep_their_bounds_when_they_move() {
+        let buckets = Buckets::default();
+        let ledger = Ledger::new(SMALLEST);
+        for code in [1, -1] {
+            assert!(buckets.touch(&ledger, code).is_some());
+        }
+        let anywhere = [(1, Code::MAX, 3), (-Code::MAX, -1, 4)];
+        let (from, to) = span_of(0);
+        let mut moved = Spans::default();
+        for (from, to, count) in [(from, to, 5)].into_iter().chain(anywhere) {
+            buckets.add_span(from, to, count);
+        }
+        buckets.drain(&mut moved);
+        assert_eq!(moved.0, [(from, to, 5), anywhere[0], anywhere[1]]);
+    }
+}

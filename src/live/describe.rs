@@ -16,7 +16,7 @@ use std::{hash::BuildHasher, sync::atomic::Ordering::Relaxed};
 const LONGEST: usize = 1024;
 
 /// Words of the filter of what is known.
-const FILTER: usize = if cfg!(loom) { 1 } else { 1024 };
+const FILTER: usize = if cfg!(loom) { 2 } else { 1024 };
 
 /// What a metric is about.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -113,8 +113,6 @@ impl<K: Kind> Registry<K> {
 
     /// The overflow cell of a name. It is not to be cached for the key that it stands in for.
     pub(super) fn overflow(&self, name: &Name) -> Option<Grant<K>> {
-        name.denied.fetch_add(1, Relaxed);
-        self.denied.fetch_add(1, Relaxed);
         name.use_overflow();
         let hash = self.seed.hash(name.text.as_bytes());
         let shard = self.name_shard(hash);

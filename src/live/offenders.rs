@@ -26,10 +26,20 @@ pub(crate) struct Offender {
     pub(crate) values: u64,
 }
 
+impl Offender {
+    /// Whether this is about the metric `name`, of which only the beginning is kept.
+    pub(crate) fn is_of(&self, name: &str) -> bool {
+        clip(name, METRIC) == self.metric
+    }
+}
+
+/// Bytes of a metric's name that are kept.
+const METRIC: usize = 64;
+
 #[derive(Clone, Copy)]
 struct Pair {
     kind: MetricKind,
-    metric: Text<64>,
+    metric: Text<METRIC>,
     label: Text<40>,
     /// Times met, plus those of the pair that it replaced; 0: empty.
     weight: u64,

@@ -176,6 +176,8 @@ impl<K: Kind> Registry<K> {
         };
         self.series(&name, labels, hash, me)
             .or_else(|Full| {
+                name.denied.fetch_add(1, Relaxed);
+                self.denied.fetch_add(1, Relaxed);
                 self.offenders.note(K::KIND, key);
                 self.overflow(&name).ok_or(Full)
             })

@@ -44,9 +44,9 @@ thread_local! {
 #[cfg(test)]
 pub(crate) fn quietly<T>(make: impl FnOnce() -> T) -> T {
     QUIET.set(true);
-    let made = make();
+    let value = make();
     QUIET.set(false);
-    made
+    value
 }
 
 fn hold<T>(word: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
