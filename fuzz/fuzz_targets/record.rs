@@ -141,12 +141,8 @@ impl Bench {
             }
             Op::Check => self.check(),
             Op::Shutdown => {
-                if self.model.shutdown() {
-                    self.recall.shutdown();
-                    self.model.tick();
-                } else {
-                    self.recall.shutdown();
-                }
+                self.recall.shutdown();
+                self.model.tick();
             }
         }
         self.within_budget();

@@ -13,7 +13,7 @@ use crate::{
     },
     model::{MetricKind, schema::Schema},
     query::{Ask, Found, Member, Query, Sum, Values},
-    util::{bits::low, layout},
+    util::{bits::low, layout, recent::Recent},
 };
 use parking_lot::Mutex;
 use std::sync::{
@@ -34,24 +34,52 @@ pub(crate) struct Core {
 }
 
 /// What the engine counts of itself.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Counts {
     pub(crate) ticks: AtomicU64,
     /// Ticks that took place more than half a resolution after their time.
     pub(crate) late: AtomicU64,
     /// Ticks whose frame had no room; totals have them, windows do not.
-    pub(crate) lost: AtomicU64,
+    pub(crate) lost: Recent,
     /// Ticks of the worker that panicked.
-    pub(crate) panicked: AtomicU64,
+    pub(crate) panicked: Recent,
     /// Calls of `tick` from inside a tick.
-    pub(crate) nested: AtomicU64,
+    pub(crate) nested: Recent,
     /// Points that had to wait for a later tick for want of room.
-    pub(crate) waited: AtomicU64,
+    pub(crate) waited: Recent,
     /// Frames dropped before their retention was over.
     pub(crate) shortened: AtomicU64,
     pub(crate) slowest_ns: AtomicU64,
     /// Questions that were refused for want of working memory.
-    pub(crate) refused_questions: AtomicU64,
+    pub(crate) refused_questions: Recent,
+}
+
+impl Counts {
+    fn new() -> Self {
+        Self {
+            ticks: AtomicU64::new(0),
+            late: AtomicU64::new(0),
+            lost: Recent::new(),
+            panicked: Recent::new(),
+            nested: Recent::new(),
+            waited: Recent::new(),
+            shortened: AtomicU64::new(0),
+            slowest_ns: AtomicU64::new(0),
+            refused_questions: Recent::new(),
+        }
+    }
+
+    fn turn(&self) {
+        for count in [
+            &self.lost,
+            &self.panicked,
+            &self.nested,
+            &self.waited,
+            &self.refused_questions,
+        ] {
+            count.turn();
+        }
+    }
 }
 
 impl Core {
@@ -71,7 +99,7 @@ impl Core {
                 engine: Mutex::new(engine),
                 clock,
                 plan,
-                counts: Counts::default(),
+                counts: Counts::new(),
                 worker: Mutex::new(None),
                 is_shut: AtomicBool::new(false),
             })
@@ -83,6 +111,12 @@ impl Core {
             ))
         };
         build().map(Arc::new).map_err(full)
+    }
+
+    /// Some minutes have passed: what `health` counted before is old.
+    pub(crate) fn turn(&self) {
+        self.counts.turn();
+        self.live.turn();
     }
 
     pub(crate) fn timeline(&self) -> Arc<Timeline> {
@@ -277,6 +311,6 @@ impl Ask for Core {
     }
 
     fn refuse(&self) {
-        self.counts.refused_questions.fetch_add(1, Relaxed);
+        self.counts.refused_questions.add(1);
     }
 }

@@ -6,8 +6,8 @@ use std::{fmt, sync::atomic::Ordering::Relaxed, time::Duration};
 
 /// Whether anything was dropped, shortened or refused, and what to do about it.
 ///
-/// Each reason is a sentence that names the metric, the number and the setting to change. Shown as `healthy`, or as
-/// `degraded` with a reason a line.
+/// Each reason is a sentence that names the metric, the number and the setting to change. Counts are of the last five to
+/// ten minutes, so what has ended is forgotten. Shown as `healthy`, or as `degraded` with a reason a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
     reasons: Vec<String>,
@@ -63,11 +63,11 @@ impl Core {
         let mut odd = Vec::new();
         registry.for_each_name(|name| {
             let live = name.members.lock().live;
-            match name.denied.load(Relaxed) {
+            match name.denied.recent() {
                 0 => {}
                 n => denied.push((n, live, name.text.to_string())),
             }
-            match name.odd.load(Relaxed) {
+            match name.odd.recent() {
                 0 => {}
                 n => odd.push((n, name.text.to_string())),
             }
@@ -103,14 +103,14 @@ impl Core {
                 "{kind} `{name}` was given {n} values that are not numbers it can hold (NaN, or infinite in a histogram); they are counted here and nowhere else"
             ));
         }
-        match registry.nameless.load(Relaxed) {
+        match registry.nameless.recent() {
             0 => {}
             n => reasons.push(format!(
                 "{n} recordings of {kind}s went to `recall_overflow`: there is no room for more names beside {} (`max_metrics` is {}, `memory_budget` {})",
                 registry.name_count(), self.plan.metrics, Bytes(self.plan.budget)
             )),
         }
-        match registry.too_long.load(Relaxed) {
+        match registry.too_long.recent() {
             0 => {}
             n => reasons.push(format!(
                 "{n} recordings of {kind}s went to overflow series: their keys are longer than 4096 bytes or have more than 128 labels"
@@ -131,20 +131,20 @@ impl Core {
                 self.live.series()
             ));
         }
-        match counts.refused_questions.load(Relaxed) {
+        match counts.refused_questions.recent() {
             0 => {}
             n => reasons.push(format!(
                 "{n} questions had no answer for want of working memory (`memory_budget`)"
             )),
         }
-        match self.live.descriptions.refused.load(Relaxed) {
+        match self.live.descriptions.refused.recent() {
             0 => {}
             n => reasons.push(format!(
                 "{n} descriptions were not kept: they may take an eighth of the budget, for twice as many metrics as are allowed (`memory_budget` is {}, `max_metrics` {})",
                 Bytes(self.plan.budget), self.plan.metrics
             )),
         }
-        match self.live.reentrant.load(Relaxed) {
+        match self.live.reentrant.recent() {
             0 => {}
             n => reasons.push(format!(
                 "{n} recordings came from inside the recorder, as from an allocator that emits metrics, and went to `recall_overflow`"
@@ -154,27 +154,27 @@ impl Core {
 
     fn tick_reasons(&self, reasons: &mut Vec<String>) {
         let counts = &self.counts;
-        match counts.lost.load(Relaxed) {
+        match counts.lost.recent() {
             0 => {}
             n => reasons.push(format!(
                 "{n} of {} ticks are missing in history for want of memory; totals have them (`memory_budget`)",
                 counts.ticks.load(Relaxed)
             )),
         }
-        match counts.panicked.load(Relaxed) {
+        match counts.panicked.recent() {
             0 => {}
             n => reasons.push(format!(
                 "{n} ticks panicked, which is a mistake in this crate: please report it"
             )),
         }
         self.idle_worker(reasons);
-        match counts.waited.load(Relaxed) {
+        match counts.waited.recent() {
             0 => {}
             n => reasons.push(format!(
                 "{n} points came a tick late for want of working memory (`memory_budget`)"
             )),
         }
-        match counts.nested.load(Relaxed) {
+        match counts.nested.recent() {
             0 => {}
             n => reasons.push(format!(
                 "`tick` was called {n} times from inside a tick, which does nothing"

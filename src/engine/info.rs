@@ -124,7 +124,7 @@ fn collect<K: Kind>(core: &Core, registry: &Registry<K>, all: &mut Vec<MetricInf
         } else {
             0
         };
-        let overflowed = spared + name.denied.load(std::sync::atomic::Ordering::Relaxed);
+        let overflowed = spared + name.denied.total();
         let described = core.live.descriptions.find(K::KIND, &name.text);
         all.push(MetricInfo {
             name: name.text.to_string(),

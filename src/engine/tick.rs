@@ -43,6 +43,8 @@ pub(crate) struct Engine {
     denied: u64,
     /// Bytes that the next tick is thought to need.
     work: usize,
+    /// When the counts of `health` last turned.
+    turned_ns: u64,
 }
 
 /// The draft may keep a sixteenth of the budget between ticks; a larger one is given back.
@@ -53,6 +55,9 @@ const FREE_SHARE: usize = 16;
 /// Bytes that a tick needs for nothing, and the share of the budget that it is left at most.
 const WORK: usize = 8 << 10;
 const WORK_SHARE: usize = 6;
+
+/// What `health` counts is forgotten after one to two times this.
+pub(super) const TURN_NS: u64 = 300_000_000_000;
 
 thread_local! {
     static TICKING: Cell<bool> = const { Cell::new(false) };
@@ -94,6 +99,7 @@ impl Engine {
             refused: 0,
             denied: 0,
             work: WORK,
+            turned_ns: elapsed,
         })
     }
 
@@ -137,10 +143,14 @@ impl Engine {
         let counts = &core.counts;
         counts.ticks.fetch_add(1, Relaxed);
         counts.late.fetch_add(u64::from(late), Relaxed);
-        counts.waited.fetch_add(swept.waiting, Relaxed);
+        counts.waited.add(swept.waiting);
         counts.shortened.store(self.history.shortened, Relaxed);
         if commit == Commit::Lost {
-            counts.lost.fetch_add(1, Relaxed);
+            counts.lost.add(1);
+        }
+        if end_ns.saturating_sub(self.turned_ns) >= TURN_NS {
+            self.turned_ns = end_ns;
+            core.turn();
         }
         Tick {
             at: Timestamp::from_millis(span.wall_ms),
@@ -172,7 +182,7 @@ impl Core {
         // An allocator that emits metrics must not find this thread in the slow path while a shard is locked; and one
         // that ticks must not find itself waiting for a lock that this thread holds.
         let (Some(_ticking), Some(_busy)) = (Ticking::enter(), Busy::enter()) else {
-            self.counts.nested.fetch_add(1, Relaxed);
+            self.counts.nested.add(1);
             let last = self.timeline().last().map_or(0, |frame| frame.span.wall_ms);
             return Tick {
                 at: Timestamp::from_millis(last),

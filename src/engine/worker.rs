@@ -5,7 +5,7 @@ use crate::{error::Error, util::thread};
 use parking_lot::{Condvar, Mutex};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Weak, atomic::Ordering::Relaxed},
+    sync::{Arc, Weak},
     thread::{JoinHandle, ThreadId},
     time::Duration,
 };
@@ -83,7 +83,7 @@ fn run(core: &Weak<Core>, stop: &Stop) {
         let Some(core) = core.upgrade() else { return };
         // A panic of one tick must not be the last of all ticks.
         if catch_unwind(AssertUnwindSafe(|| core.tick())).is_err() {
-            core.counts.panicked.fetch_add(1, Relaxed);
+            core.counts.panicked.add(1);
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     model::MetricKind,
     util::{
         layout,
+        recent::Recent,
         sync::{Arc, AtomicU64, AtomicUsize, Mutex, RandomState},
         text::clip,
     },
@@ -38,7 +39,7 @@ pub(crate) struct Descriptions {
     /// of metrics must not take the place of metrics.
     held: AtomicUsize,
     /// Calls whose text was refused, ever.
-    pub(crate) refused: AtomicU64,
+    pub(crate) refused: Recent,
     hasher: RandomState,
     ledger: Arc<Ledger>,
 }
@@ -51,7 +52,7 @@ impl Descriptions {
             list: Mutex::new(Vec::new()),
             most,
             held: AtomicUsize::new(0),
-            refused: AtomicU64::new(0),
+            refused: Recent::new(),
             hasher: RandomState::new(),
             ledger,
         })
@@ -74,7 +75,7 @@ impl Descriptions {
         if self.keep(kind, name, unit, text) {
             self.word(hash).store(hash, Relaxed);
         } else {
-            self.refused.fetch_add(1, Relaxed);
+            self.refused.add(1);
         }
     }
 

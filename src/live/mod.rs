@@ -43,7 +43,7 @@ use self::{
 };
 use crate::{
     ledger::{Full, Ledger, Part},
-    util::sync::{Arc, AtomicU64},
+    util::{recent::Recent, sync::Arc},
 };
 
 /// Everything that macros can reach.
@@ -61,7 +61,7 @@ pub(crate) struct Live {
     pub(crate) descriptions: Descriptions,
     pub(crate) offenders: Arc<Offenders>,
     /// Calls that came from inside the slow path of the same thread, as an allocator's may.
-    pub(crate) reentrant: AtomicU64,
+    pub(crate) reentrant: Recent,
 }
 
 impl Live {
@@ -81,7 +81,7 @@ impl Live {
             descriptions: Descriptions::new(ledger.clone(), most)?,
             offenders,
             ledger,
-            reentrant: AtomicU64::new(0),
+            reentrant: Recent::new(),
         })
     }
 
@@ -101,6 +101,17 @@ impl Live {
         self.counters.denied.load(Relaxed)
             + self.gauges.denied.load(Relaxed)
             + self.histograms.denied.load(Relaxed)
+    }
+}
+
+impl Live {
+    /// Some minutes have passed: what was counted before is old.
+    pub(crate) fn turn(&self) {
+        self.counters.turn();
+        self.gauges.turn();
+        self.histograms.turn();
+        self.descriptions.refused.turn();
+        self.reentrant.turn();
     }
 }
 

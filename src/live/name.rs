@@ -5,6 +5,7 @@ use crate::{
     model::{frame::SeriesId, schema::Schema},
     util::{
         layout,
+        recent::Recent,
         sync::{Arc, AtomicBool, AtomicU64, Mutex},
     },
 };
@@ -24,11 +25,11 @@ pub(crate) struct Name {
     /// What counters had that were evicted and forgotten: part of the name's total for ever.
     pub(crate) retired: AtomicU64,
     /// Hand-outs that went to the overflow series instead of one of their own.
-    pub(crate) denied: AtomicU64,
+    pub(crate) denied: Recent,
     /// The overflow series exists from the start; it counts as one from its first use.
     overflow_used: AtomicBool,
     /// Values that are not numbers, or infinite where that has no meaning.
-    pub(crate) odd: AtomicU64,
+    pub(crate) odd: Recent,
 }
 
 /// Series of a name, in no order.
@@ -66,9 +67,9 @@ impl Name {
             ledger,
             members: Mutex::default(),
             retired: AtomicU64::new(0),
-            denied: AtomicU64::new(0),
+            denied: Recent::new(),
             overflow_used: AtomicBool::new(false),
-            odd: AtomicU64::new(0),
+            odd: Recent::new(),
         }
     }
 
@@ -123,7 +124,7 @@ impl Name {
     }
 
     pub(crate) fn count_odd(&self, count: u64) {
-        self.odd.fetch_add(count, Relaxed);
+        self.odd.add(count);
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
         bits::low,
         hash::Seed,
         layout,
+        recent::Recent,
         sync::{Arc, AtomicU32, AtomicU64, AtomicUsize, Mutex},
         table::Table,
     },
@@ -72,9 +73,9 @@ pub(crate) struct Registry<K: Kind> {
     pub(crate) live: AtomicUsize,
     pub(super) name_count: AtomicUsize,
     /// Names that were refused, ever.
-    pub(crate) nameless: AtomicU64,
+    pub(crate) nameless: Recent,
     /// Keys that were too long, ever.
-    pub(crate) too_long: AtomicU64,
+    pub(crate) too_long: Recent,
     pub(crate) evicted: AtomicU64,
     /// Hand-outs that a limit or the ledger sent to an overflow series, ever.
     pub(crate) denied: AtomicU64,
@@ -111,8 +112,8 @@ impl<K: Kind> Registry<K> {
             limits,
             live: AtomicUsize::new(0),
             name_count: AtomicUsize::new(0),
-            nameless: AtomicU64::new(0),
-            too_long: AtomicU64::new(0),
+            nameless: Recent::new(),
+            too_long: Recent::new(),
             evicted: AtomicU64::new(0),
             denied: AtomicU64::new(0),
             forgotten: AtomicU64::new(0),
@@ -128,7 +129,7 @@ impl<K: Kind> Registry<K> {
 
     /// Hand-outs of the overflow cell of the kind.
     pub(crate) fn spared(&self) -> u64 {
-        self.nameless.load(Relaxed) + self.too_long.load(Relaxed)
+        self.nameless.total() + self.too_long.total()
     }
 
     pub(crate) fn name_count(&self) -> usize {
@@ -149,7 +150,7 @@ impl<K: Kind> Registry<K> {
             Some(granted)
         });
         granted.unwrap_or_else(|key::TooLong| {
-            self.too_long.fetch_add(1, Relaxed);
+            self.too_long.add(1);
             if key.name().len() > key::LONGEST {
                 return self.spare();
             }
@@ -170,13 +171,13 @@ impl<K: Kind> Registry<K> {
     /// The cell of a series that is new, or of an overflow series.
     fn unknown(&self, key: &Key, labels: &[u8], hash: u64, me: u32) -> Option<Grant<K>> {
         let Some(name) = self.name(key, me) else {
-            self.nameless.fetch_add(1, Relaxed);
+            self.nameless.add(1);
             self.denied.fetch_add(1, Relaxed);
             return self.spare();
         };
         self.series(&name, labels, hash, me)
             .or_else(|Full| {
-                name.denied.fetch_add(1, Relaxed);
+                name.denied.add(1);
                 self.denied.fetch_add(1, Relaxed);
                 self.offenders.note(K::KIND, key);
                 self.overflow(&name).ok_or(Full)
@@ -409,6 +410,16 @@ impl<K: Kind> Registry<K> {
         drop(series);
         self.ledger.release(Part::Series, bytes);
         self.ledger.release(Part::Pages, hung);
+    }
+
+    /// Some minutes have passed.
+    pub(crate) fn turn(&self) {
+        self.nameless.turn();
+        self.too_long.turn();
+        self.for_each_name(|name| {
+            name.denied.turn();
+            name.odd.turn();
+        });
     }
 
     /// A sweep begins; what is registered from now on is as young as it.

@@ -18,7 +18,6 @@ use metrics::{Key, Unit};
 use std::{
     cell::{Cell, RefCell},
     mem::ManuallyDrop,
-    sync::atomic::Ordering::Relaxed,
 };
 
 thread_local! {
@@ -224,7 +223,7 @@ impl Live {
     #[inline(never)]
     fn slow<K: Cached>(&self, key: &Key, own: bool) -> Option<Arc<K::Cell>> {
         let Some(_busy) = Busy::enter() else {
-            self.reentrant.fetch_add(1, Relaxed);
+            self.reentrant.add(1);
             return K::registry(self).spare().map(|grant| grant.cell);
         };
         let me = match introduce() {

@@ -75,7 +75,6 @@ pub struct Model {
     next: Frame,
     frames: Vec<Frame>,
     retention_ns: u64,
-    is_shut: bool,
     series: u64,
 }
 
@@ -110,7 +109,6 @@ impl Model {
             },
             frames: Vec::new(),
             retention_ns: nanos(setup.retention()),
-            is_shut: false,
             series: 0,
         }
     }
@@ -167,11 +165,6 @@ impl Model {
 
     pub fn advance(&mut self, by: Duration) {
         self.next.end_ns = self.next.end_ns.saturating_add(nanos(by));
-    }
-
-    /// Whether this is the first shutdown.
-    pub fn shutdown(&mut self) -> bool {
-        !std::mem::replace(&mut self.is_shut, true)
     }
 
     /// Gives whether the tick joins the one before.

@@ -2,7 +2,11 @@
 //!
 //! What a model does not race for is made `quietly`, or there would be no end to it. Threads have explicit ids; the
 //! thread-local layer is not part of any model.
-#![expect(clippy::unwrap_used, clippy::float_cmp, reason = "tests of exact values")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    reason = "tests of exact values"
+)]
 
 mod counters;
 mod gauges;
