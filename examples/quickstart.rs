@@ -1,6 +1,7 @@
 //! Install, record for three seconds, and ask the process itself: order rates, checkout
 //! percentiles, the deepest queue, and a summary of all that it keeps.
 //! Run it with `cargo run --release --example quickstart`.
+#![expect(clippy::disallowed_methods, reason = "an example lets real time pass")]
 
 use std::{error::Error, f64::consts::TAU, thread, time::Duration};
 

@@ -1,9 +1,16 @@
 //! Series come and go under pressure: what nobody holds makes room, what somebody holds is never deaf, and the ledger
 //! follows every byte through evictions, dead cells in sleeping caches, and places that are used again.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::needless_for_each,
+    reason = "a test fails by panicking, counts to small numbers, and calls in a row"
+)]
 
+#[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "common/heap.rs"]
 mod heap;
+#[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "common/storm.rs"]
 mod storm;
 

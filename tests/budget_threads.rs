@@ -3,10 +3,17 @@
 //! While threads are at work a sampler compares `heap <= used <= budget` all the time, on top of what `common/heap.rs`
 //! does at each allocation; when they are gone, the ledger is right to the byte. `RECALL_LONG=1` asks for ten thousand short
 //! threads, and for 256 with a thousand series each.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::needless_for_each,
+    reason = "a test fails by panicking, counts to small numbers, and calls in a row"
+)]
 
+#[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "common/heap.rs"]
 mod heap;
+#[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "common/storm.rs"]
 mod storm;
 

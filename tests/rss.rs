@@ -147,7 +147,7 @@ fn a_process_under_attack_is_larger_by_the_budget_and_little_more() {
         let without = resident(attack, "any", "nothing");
         for (budget, bytes) in BUDGETS {
             let with = resident(attack, budget, "store");
-            let most = without + (bytes + bytes * 3 / 10 >> 10) + (8 << 10);
+            let most = without + ((bytes + bytes * 3 / 10) >> 10) + (8 << 10);
             println!("{attack} at {budget}: {with} KiB, {without} KiB without, allowed {most} KiB");
             assert!(
                 with <= most,

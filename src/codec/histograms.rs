@@ -142,11 +142,6 @@ impl<'a> Chunk<'a> {
         self.scale
     }
 
-    /// Points in which something was recorded.
-    pub(crate) fn rows(&self) -> Rows {
-        self.sets.present
-    }
-
     /// The lowest and the highest code that has a bucket in any row; `None` if there are only spans.
     pub(crate) fn codes(&self) -> Option<(Code, Code)> {
         let behind = self.buckets.checked_sub(1)?;

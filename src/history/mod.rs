@@ -189,9 +189,10 @@ impl History {
         let newest = self.newest().map(|frame| frame.span);
         if newest.is_none_or(|newest| newest.end_ns != span.end_ns) {
             self.expire(span.end_ns);
-            return match self.append(draft, span, tick) {
-                true => Commit::Added,
-                false => Commit::Lost,
+            return if self.append(draft, span, tick) {
+                Commit::Added
+            } else {
+                Commit::Lost
             };
         }
         // Without room for the union, the rest of the newest frame is a frame of its own, of no length.
@@ -207,14 +208,14 @@ impl History {
         let Some(own) = self.charge(layout::arc::<Kept>()) else {
             return false;
         };
-        let (frame, columns) = match Charge::new(&self.ledger, Part::History, draft.frame_bytes()) {
-            Ok(charge) => (draft.frame(span), charge),
-            Err(Full) => {
-                let bytes = draft.bytes_held();
-                let frame = draft.into_frame(span);
-                let charge = Charge::adopt(&self.ledger, Part::Tick, Part::History, bytes);
-                (frame, charge)
-            }
+        let copy = Charge::new(&self.ledger, Part::History, draft.frame_bytes());
+        let (frame, columns) = if let Ok(charge) = copy {
+            (draft.frame(span), charge)
+        } else {
+            let bytes = draft.bytes_held();
+            let frame = draft.take_frame(span);
+            let charge = Charge::adopt(&self.ledger, Part::Tick, Part::History, bytes);
+            (frame, charge)
         };
         let kept = Arc::new(Kept {
             frame,

@@ -185,7 +185,7 @@ impl Draft {
     }
 
     /// A frame of the draft's own columns, in [`Draft::bytes_held`]; the draft is empty then.
-    pub(crate) fn into_frame(&mut self, span: Span) -> Frame {
+    pub(crate) fn take_frame(&mut self, span: Span) -> Frame {
         let Draft {
             counters,
             gauges,

@@ -60,9 +60,9 @@ impl Side {
     #[inline(always)]
     fn count(&mut self, magnitude: Code) -> Option<&mut u64> {
         let number = magnitude >> 4;
-        let is_here = |leaf: &Box<Leaf>| leaf.number == number;
-        if !self.leaves.get(self.at).is_some_and(is_here) {
-            if !self.leaves.get(self.at + 1).is_some_and(is_here) {
+        let is_at = |at: usize| self.leaves.get(at).is_some_and(|l| l.number == number);
+        if !is_at(self.at) {
+            if !is_at(self.at + 1) {
                 return None;
             }
             self.at += 1;

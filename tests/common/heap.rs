@@ -10,6 +10,10 @@
 //! released after they are freed, so `used` is ahead by what is under way. That it is not ahead by more, `used <= 1.1 x
 //! heap + 64 KiB`, is for whoever knows that nothing is ([`Account::compare_at_rest`]).
 #![expect(unsafe_code, reason = "`GlobalAlloc` is an unsafe trait")]
+#![expect(
+    clippy::cast_ptr_alignment,
+    reason = "the place was made for a pointer"
+)]
 
 use metrics_recall::Recall;
 use std::{
