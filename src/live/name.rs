@@ -110,7 +110,7 @@ impl Name {
 
     /// Whether this is the kind's own name, and nothing has come to it yet, nor to a metric that a program calls so.
     pub(crate) fn is_unused(&self) -> bool {
-        self.is_spare() && self.hides(super::key::OVERFLOW) && self.members.lock().len() <= 1
+        self.is_spare() && self.hides(super::key::OVERFLOW) && self.members.lock().ever() <= 1
     }
 
     /// Whether a series with these labels is the overflow series before its first use: nothing that answers show.
@@ -220,7 +220,12 @@ impl Members {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.chunks.iter().map(Vec::len).sum::<usize>() - self.holes
+        self.ever() - self.holes
+    }
+
+    /// The most members that there ever were at once.
+    fn ever(&self) -> usize {
+        self.chunks.iter().map(Vec::len).sum()
     }
 
     /// Copies ids from the place `from` on, a multiple of [`STRIDE`]; gives how many.
@@ -262,6 +267,7 @@ mod tests {
         members.remove(3);
         members.remove(5);
         assert_eq!((members.growth(), members.len()), (0, 6));
+        assert_eq!(members.ever(), 8);
         assert_eq!(add(&mut members, 100, &ledger), 3);
         assert_eq!(add(&mut members, 101, &ledger), 5);
         assert!(members.growth() > 0);

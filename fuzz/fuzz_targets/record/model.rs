@@ -203,6 +203,12 @@ impl Model {
         ends.map_or(0, |(first, last)| last.end_ns - first.start_ns)
     }
 
+    /// Whether the first frame spans no time.
+    pub fn starts_at_once(&self) -> bool {
+        let first = self.frames.first();
+        first.is_some_and(|first| first.start_ns == first.end_ns)
+    }
+
     /// What the newest frame spans.
     pub fn newest_ns(&self) -> u64 {
         self.frames.last().map_or(0, |f| f.end_ns - f.start_ns)

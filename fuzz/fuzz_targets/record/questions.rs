@@ -313,7 +313,8 @@ pub fn check(recall: &Recall, model: &Model, unbroken: bool) {
     let roomy = memory.peak < memory.budget / 2;
     let refused_names = health.contains("no room for more names");
     let state = State {
-        unbroken,
+        // A tick of no length, dropped when its time was nearly over, is not missed.
+        unbroken: unbroken && (roomy || !model.starts_at_once()),
         // The name of a key that is too long may be refused, too.
         named: !model.nameless && !refused_names && (!model.unread || roomy && !model.limited),
         calm: roomy && metrics.iter().all(|m| m.overflowed == 0),
@@ -328,7 +329,7 @@ pub fn check(recall: &Recall, model: &Model, unbroken: bool) {
             continue;
         }
         assert_eq!(answer, Some(*total), "total of {name:?}; {health}");
-        if unbroken && model.has_frames() {
+        if state.unbroken && model.has_frames() {
             assert_eq!(increase, Some(model.increase(name)), "increase of {name:?}");
         }
     }
