@@ -78,7 +78,7 @@ fn assert_settled(store: &Store, used: &[usize]) {
 
 #[test]
 fn labels_that_change_all_the_time_find_room_and_add_up_for_ever() {
-    let rounds = scale(25, 1_000);
+    let rounds = scale(12, 100);
     for size in SIZES {
         for builder in [size.builder(), size.boundless()] {
             let store = fleeting(builder);
@@ -167,7 +167,7 @@ fn hold_every_seventh(store: &Store, series: usize) {
 #[test]
 fn handles_that_are_dropped_and_asked_for_again_in_the_middle_of_evictions_lose_nothing() {
     const THREADS: usize = 4;
-    let rounds = scale(3_000, 200_000);
+    let rounds = scale(1_000, 20_000);
     for size in SIZES {
         let store = fleeting(size.builder().max_series_per_metric(40));
         let (done, is_done) = mpsc::channel::<()>();

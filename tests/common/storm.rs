@@ -5,6 +5,7 @@ use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Share
 use metrics_recall::{
     Clock, ManualClock, MemoryProfile, Recall, RecallBuilder, RecallRecorder, Tick, secs,
 };
+use std::sync::Once;
 
 /// A store, a manual clock, and the account of everything that the store allocates.
 pub struct Store {
@@ -52,6 +53,8 @@ impl Size {
 
 impl Store {
     pub fn new(builder: RecallBuilder) -> Self {
+        static WAITED: Once = Once::new();
+        WAITED.call_once(|| heap::wait_at_once(16));
         let account = Account::open();
         let (clock, hands) = Clock::manual();
         let (recorder, recall) =
