@@ -76,7 +76,13 @@ pub(crate) struct Kept {
     /// Number of its tick; ascending, not necessarily by one.
     pub(crate) tick: u64,
     /// For the columns and for this; last, so that it is given back after they are.
-    _charges: [Charge; 2],
+    charges: [Charge; 2],
+}
+
+impl Kept {
+    fn bytes(&self) -> usize {
+        self.charges.iter().map(|charge| charge.bytes).sum()
+    }
 }
 
 /// A consistent view of history: whole frames only, which never change.
@@ -220,7 +226,7 @@ impl History {
         let kept = Arc::new(Kept {
             frame,
             tick,
-            _charges: [columns, own],
+            charges: [columns, own],
         });
         self.push(&kept, 0)
     }
@@ -245,7 +251,7 @@ impl History {
         let kept = Arc::new(Kept {
             frame: merged.frame(newest.frame.span),
             tick,
-            _charges: [columns, own],
+            charges: [columns, own],
         });
         drop((merged, scratch, newest));
         self.push(&kept, 1)
@@ -269,7 +275,7 @@ impl History {
                 }
             }
             drop(scratch);
-            if !self.shorten(1) {
+            if !self.is_ours() || !self.shorten(1) {
                 return false;
             }
         }
@@ -311,17 +317,22 @@ impl History {
         count > 0 && self.drop_oldest(count)
     }
 
+    /// Drops the oldest `count` frames; more, if there is no room for a timeline of all others, but no more than need be.
     fn drop_oldest(&mut self, count: usize) -> bool {
         let start = self.current.wall_start_ms;
-        let rest = self.current.frames.iter().skip(count).cloned();
-        let next = Timeline::new(&self.ledger, start, rest);
-        let empty = || Timeline::new(&self.ledger, start, std::iter::empty());
-        match next.or_else(|Full| empty()) {
-            Ok(next) => {
+        let mut stay = self.current.frames.len().saturating_sub(count);
+        loop {
+            let gone = self.current.frames.len() - stay;
+            let rest = self.current.frames.iter().skip(gone).cloned();
+            if let Ok(next) = Timeline::new(&self.ledger, start, rest) {
+                self.shortened += gone.saturating_sub(count) as u64;
                 self.publish(next);
-                true
+                return true;
             }
-            Err(Full) => false,
+            if stay == 0 {
+                return false;
+            }
+            stay /= 2;
         }
     }
 
@@ -344,12 +355,24 @@ impl History {
     }
 
     /// Drops the oldest frames until `free` bytes of the budget are unused, but never the newest. What a reader holds
-    /// would not be freed, and stays.
+    /// would not be freed, and stays; unless less than half is left of what there should be. Then readers are there all
+    /// the time, and what is dropped is free when they are done.
     pub(crate) fn leave_free(&mut self, free: usize) {
         while self.ledger.free() < free && self.is_ours() {
             if !self.shorten_by(16) {
                 break;
             }
+        }
+        let short = (free / 2).saturating_sub(self.ledger.free());
+        if short > 0 {
+            let mut bytes = 0;
+            let oldest = self.current.frames.iter().take_while(|kept| {
+                let before = bytes;
+                bytes += kept.bytes();
+                before < short
+            });
+            let count = oldest.count();
+            self.shorten(count.min(self.current.frames.len().saturating_sub(1)));
         }
     }
 

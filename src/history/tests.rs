@@ -139,3 +139,26 @@ fn ticks_at_the_same_instant_become_one_frame() {
     assert_eq!(&*frame.counters.1, [5, 5, 7]);
     assert_eq!(history.current.frames.len(), 1);
 }
+
+/// A reader in the middle of its question pinned every frame; the tick dropped one after the other, which freed nothing,
+/// and in the end all of history.
+#[test]
+fn a_full_ledger_and_a_reader_do_not_cost_all_of_history() {
+    let (ledger, mut history) = history(SMALLEST);
+    for at in 1..=8 {
+        assert_eq!(
+            history.commit(&mut draft(500, at), span(at), at),
+            Commit::Added
+        );
+    }
+    let reader = history.published().lock().clone();
+    ledger
+        .reserve(Part::Tick, ledger.free() - 200)
+        .expect("nearly all that is left");
+    history.leave_free(8_000);
+    assert_eq!(history.current.frames.len(), 7);
+    assert_eq!(history.commit(&mut draft(500, 9), span(9), 9), Commit::Lost);
+    assert_eq!(history.current.frames.len(), 7);
+    drop(reader);
+    assert!(ledger.free() > 5_000);
+}
