@@ -294,10 +294,12 @@ impl History {
         }
     }
 
-    /// Whether dropping the oldest frame would free it: no reader holds an earlier timeline.
+    /// Whether dropping the oldest frame would free it: no reader holds this timeline, which is here and published, or an
+    /// earlier one.
     fn is_ours(&self) -> bool {
         let oldest = self.current.frames.first();
-        oldest.is_some_and(|kept| Arc::strong_count(kept) == 1)
+        Arc::strong_count(&self.current) == 2
+            && oldest.is_some_and(|kept| Arc::strong_count(kept) == 1)
     }
 
     /// Drops frames that have ended longer ago than the retention.

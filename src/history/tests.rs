@@ -153,12 +153,12 @@ fn a_full_ledger_and_a_reader_do_not_cost_all_of_history() {
     }
     let reader = history.published().lock().clone();
     ledger
-        .reserve(Part::Tick, ledger.free() - 200)
+        .reserve(Part::Tick, ledger.free() - 1_000)
         .expect("nearly all that is left");
-    history.leave_free(8_000);
-    assert_eq!(history.current.frames.len(), 7);
-    assert_eq!(history.commit(&mut draft(500, 9), span(9), 9), Commit::Lost);
-    assert_eq!(history.current.frames.len(), 7);
+    for stay in [7, 6] {
+        history.leave_free(8_000);
+        assert_eq!(history.current.frames.len(), stay);
+    }
     drop(reader);
-    assert!(ledger.free() > 5_000);
+    assert!(ledger.free() > 10_000);
 }
