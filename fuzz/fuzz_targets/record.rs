@@ -145,6 +145,7 @@ impl Bench {
                 self.model.tick();
             }
         }
+        self.watch();
         self.within_budget();
     }
 
@@ -237,6 +238,7 @@ impl Bench {
         self.model.advance(advance);
         let tick = self.recall.tick();
         let merged = self.model.tick();
+        self.watch();
         assert_eq!(tick.at, self.recall.now());
         if self.unbroken() {
             assert_eq!(tick.merged, merged);
@@ -252,16 +254,18 @@ impl Bench {
         assert_eq!(parts, memory.used, "{memory:?}");
     }
 
+    /// Takes down what health forgets again.
+    fn watch(&mut self) {
+        let health = self.recall.health().to_string();
+        let lost = ["are missing in history", "came a tick late"];
+        self.model.broken |= lost.iter().any(|words| health.contains(words));
+        self.model.nameless |= health.contains("no room for more names");
+    }
+
     /// Whether windows have everything.
     fn unbroken(&self) -> bool {
-        let health = self.recall.health();
-        let broken = [
-            "history reaches back",
-            "are missing in history",
-            "came a tick late",
-        ];
-        let mut reasons = health.reasons().iter();
-        !reasons.any(|reason| broken.iter().any(|words| reason.contains(words)))
+        let health = self.recall.health().to_string();
+        !self.model.broken && !health.contains("history reaches back")
     }
 
     fn check(&self) {

@@ -66,7 +66,9 @@ pub struct Model {
     pub schema: i32,
     /// Any histogram that ever existed.
     pub observed: BTreeSet<String>,
-    /// A key was met whose name alone is too long.
+    /// Ticks were lost, or points came late.
+    pub broken: bool,
+    /// A key was met whose name is too long, or one too many.
     pub nameless: bool,
     /// A key was met that is too long.
     pub unread: bool,
@@ -99,6 +101,7 @@ impl Model {
             sizes: BTreeMap::new(),
             schema: setup.schema(),
             observed: BTreeSet::new(),
+            broken: false,
             nameless: false,
             unread: false,
             limited: setup.is_limited(),

@@ -311,12 +311,11 @@ pub fn check(recall: &Recall, model: &Model, unbroken: bool) {
     let health = recall.health().to_string();
     let metrics = recall.metrics();
     let roomy = memory.peak < memory.budget / 2;
-    let refused_names = health.contains("no room for more names");
     let state = State {
         // A tick of no length, dropped when its time was nearly over, is not missed.
         unbroken: unbroken && (roomy || !model.starts_at_once()),
         // The name of a key that is too long may be refused, too.
-        named: !model.nameless && !refused_names && (!model.unread || roomy && !model.limited),
+        named: !model.nameless && (!model.unread || roomy && !model.limited),
         calm: roomy && metrics.iter().all(|m| m.overflowed == 0),
     };
     for (name, total) in &model.totals {
