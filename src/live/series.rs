@@ -210,7 +210,7 @@ pub(crate) const LIVING_COUNTED: Order = order("LIVING_COUNTED", Acquire);
 
 /// The tick has seen that it alone holds a cell: a fence.
 ///
-/// ORDERING: the `Weak`s that others made of the cell are visible. Partner: the release in the drop of an `Arc`.
+/// ORDERING: the `Weak`s that others made of the cell are visible. Partner: `ARC_RELEASE`, in the drop of an `Arc`.
 pub(crate) const HANDLES_GONE: Order = order("HANDLES_GONE", Acquire);
 
 /// A weak reference to a cell, as a cache slot keeps it.

@@ -1,7 +1,7 @@
 //! The synchronisation that the hot path is built from: the standard library's, or loom's models of it.
 //!
 //! Everything that a loom model must see goes through here. `Arc` and `Weak` are the standard ones in a normal build;
-//! loom has no `Weak`, so under `cfg(loom)` a small pair with the same orderings as std's stands in.
+//! loom has no `Weak`, so under `cfg(loom)` a small pair with no more than std's orderings stands in.
 
 #[cfg(not(loom))]
 mod imp {
@@ -23,7 +23,7 @@ mod imp {
 }
 
 #[cfg(loom)]
-#[path = "sync_loom.rs"]
+#[path = "sync_loom/mod.rs"]
 mod imp;
 
 pub(crate) use imp::*;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     ledger::{Ledger, Part},
-    util::sync::{ARC_ACQUIRE, ARC_RELEASE, Arc, quietly},
+    util::sync::{ARC_ACQUIRE, ARC_RELEASE, Arc, ONCE_FILLED, ONCE_READ, quietly},
 };
 use loom::thread;
 use std::sync::atomic::Ordering::Relaxed;
@@ -248,6 +248,18 @@ fn stripes_against_records() {
 #[test]
 fn hanging_stripes_loses_no_record() {
     check(stripes_against_records);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn hanging_stripes_needs_its_release() {
+    check_weakened(ONCE_FILLED, stripes_against_records);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn finding_stripes_needs_its_acquire() {
+    check_weakened(ONCE_READ, stripes_against_records);
 }
 
 /// Threads without an id share the cell for keys that have none of their own.

@@ -12,7 +12,7 @@ use crate::{
     ledger::{Ledger, Part},
     util::{
         layout,
-        sync::{Arc, quietly},
+        sync::{ARC_WEAK_ACQUIRE, ARC_WEAK_RELEASE, Arc, quietly},
     },
 };
 use loom::thread;
@@ -60,6 +60,18 @@ fn unpinning_needs_its_release() {
 #[should_panic(expected = "Causality violation")]
 fn eviction_needs_its_acquire_of_pins() {
     check_weakened(PINNED_AT_EVICTION, exit_against_eviction);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn freeing_needs_the_release_of_a_dropped_weak() {
+    check_weakened(ARC_WEAK_RELEASE, exit_against_eviction);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn freeing_needs_its_acquire() {
+    check_weakened(ARC_WEAK_ACQUIRE, exit_against_eviction);
 }
 
 /// A series is idle, evicted and wanted back, again and again, by a thread whose cache knows each of its cells in turn,

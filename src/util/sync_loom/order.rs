@@ -1,0 +1,66 @@
+//! Orderings that a model may weaken by their names.
+
+use std::{
+    cell::Cell,
+    sync::atomic::Ordering::{self, Relaxed},
+    thread::panicking,
+};
+
+/// An ordering that a model may weaken by its name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Order {
+    name: &'static str,
+    strong: Ordering,
+}
+
+pub(crate) const fn order(name: &'static str, strong: Ordering) -> Order {
+    Order { name, strong }
+}
+
+thread_local! {
+    /// Name of the ordering that is relaxed; all threads of a model run on one thread of the system.
+    static WEAK: Cell<&'static str> = const { Cell::new("") };
+}
+
+/// While it lives, an ordering is no better than `Relaxed`.
+#[cfg(test)]
+pub(crate) struct Weakened(());
+
+#[cfg(test)]
+impl Weakened {
+    pub(crate) fn new(order: Order) -> Self {
+        WEAK.set(order.name);
+        Self(())
+    }
+}
+
+#[cfg(test)]
+impl Drop for Weakened {
+    fn drop(&mut self) {
+        WEAK.set("");
+    }
+}
+
+impl Order {
+    fn is_weak(self) -> bool {
+        !self.name.is_empty() && WEAK.get() == self.name
+    }
+
+    /// What it is in this model.
+    pub(super) fn now(self) -> Ordering {
+        if self.is_weak() { Relaxed } else { self.strong }
+    }
+}
+
+impl From<Ordering> for Order {
+    fn from(strong: Ordering) -> Self {
+        order("", strong)
+    }
+}
+
+/// A fence; none if its ordering is weakened.
+pub(crate) fn fence(order: Order) {
+    if !order.is_weak() && !panicking() {
+        loom::sync::atomic::fence(order.strong);
+    }
+}
