@@ -8,12 +8,16 @@
 )]
 
 #[allow(dead_code, reason = "each test uses a part of it")]
+#[path = "common/crowd.rs"]
+mod crowd;
+#[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "common/heap.rs"]
 mod heap;
 #[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "common/storm.rs"]
 mod storm;
 
+use crowd::crowd;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use metrics_recall::{RecallBuilder, secs};
 use std::{sync::mpsc, thread, time::Duration};
@@ -233,24 +237,12 @@ fn dead_cells_in_the_caches_of_sleeping_threads_are_charged_once() {
             store.record(&histogram!("turns", "id" => id), 1.0);
         }
     };
-    thread::scope(|scope| {
-        let (rested, all_rested) = mpsc::channel();
-        let spawn = |_| {
-            let (go, rounds) = mpsc::channel::<()>();
-            let (store, touch, rested) = (&store, &touch, rested.clone());
-            scope.spawn(move || {
-                for () in rounds {
-                    store.scope(touch);
-                    rested.send(()).unwrap();
-                }
-            });
-            go
-        };
-        let threads: Vec<_> = (0..2).map(spawn).collect();
+    let work = |_: usize, _: usize| store.scope(touch);
+    crowd(2, work, |crowd| {
         let mut used = Vec::new();
         for round in 0..40 {
-            threads[round % 2].send(()).unwrap();
-            all_rested.recv().unwrap();
+            crowd.start(round % 2, round);
+            crowd.wait(round % 2);
             evict(&store, round);
             assert_eq!(store.series("turns"), 0, "round {round}");
             ticks(&store, 6);

@@ -11,21 +11,19 @@
 )]
 
 #[allow(dead_code, reason = "each test uses a part of it")]
+#[path = "common/crowd.rs"]
+mod crowd;
+#[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "common/heap.rs"]
 mod heap;
 #[allow(dead_code, reason = "each test uses a part of it")]
 #[path = "common/storm.rs"]
 mod storm;
 
+use crowd::{alongside, crowd, on_threads};
 use metrics::{counter, gauge, histogram};
 use metrics_recall::secs;
-use std::{
-    sync::{
-        atomic::{AtomicBool, Ordering::SeqCst},
-        mpsc,
-    },
-    thread,
-};
+use std::thread;
 use storm::{SIZES, Size, Store, scale};
 
 #[global_allocator]
@@ -33,67 +31,11 @@ static HEAP: heap::Counting = heap::Counting;
 
 /// Runs `work` while another thread compares ledger and heap.
 fn sampled<T>(store: &Store, work: impl FnOnce() -> T) -> T {
-    let done = AtomicBool::new(false);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(SeqCst) {
-                store.account.compare(&store.recall);
-                thread::yield_now();
-            }
-        });
-        let result = work();
-        done.store(true, SeqCst);
-        result
-    })
-}
-
-/// Runs `work` on `count` threads at once, and waits until their caches are gone, too.
-fn on_threads(count: usize, work: impl Fn(usize) + Sync) {
-    let work = &work;
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..count).map(|n| scope.spawn(move || work(n))).collect();
-        threads
-            .into_iter()
-            .for_each(|thread| thread.join().unwrap());
-    });
-}
-
-/// Runs `work` on threads that stay, round after round; `between` sees them all at rest.
-fn crowd(
-    store: &Store,
-    threads: usize,
-    rounds: usize,
-    work: impl Fn(usize, usize) + Sync,
-    mut between: impl FnMut(usize),
-) {
-    let work = &work;
-    thread::scope(|scope| {
-        let (rested, all_rested) = mpsc::channel();
-        // A thread ends when nobody sends it rounds any more, also because an assertion failed.
-        let spawn = |t: usize| {
-            let (go, rounds) = mpsc::channel();
-            let rested = rested.clone();
-            let run = move || {
-                for round in rounds {
-                    store.scope(|| work(t, round));
-                    rested.send(()).unwrap();
-                }
-            };
-            (go, scope.spawn(run))
-        };
-        let all: Vec<_> = (0..threads).map(spawn).collect();
-        for round in 1..=rounds {
-            sampled(store, || {
-                all.iter().for_each(|(go, _)| go.send(round).unwrap());
-                (0..threads).for_each(|_| all_rested.recv().unwrap());
-            });
-            between(round);
-        }
-        for (go, thread) in all {
-            drop(go);
-            thread.join().unwrap();
-        }
-    });
+    let compare = || {
+        store.account.compare(&store.recall);
+        thread::yield_now();
+    };
+    alongside(compare, work)
 }
 
 #[test]
@@ -163,12 +105,10 @@ fn threads_that_live_long_with_series_of_their_own_stay_inside_the_budget_and_ad
         for builder in [size.builder(), size.boundless()] {
             let store = Store::new(builder);
             let account = store.account;
-            crowd(
-                &store,
-                threads,
-                ROUNDS,
-                |t, round| round_of(&store, t, round),
-                |round| {
+            let work = |t, round| store.scope(|| round_of(&store, t, round));
+            crowd(threads, work, |crowd| {
+                for round in 1..=ROUNDS {
+                    sampled(&store, || crowd.run(round));
                     // Not to the byte: a folded cell stays charged while a thread's cache may pin it.
                     store.check();
                     store.tick();
@@ -176,8 +116,8 @@ fn threads_that_live_long_with_series_of_their_own_stay_inside_the_budget_and_ad
                     let sum = Some((threads * series * round) as u64);
                     assert_eq!(store.recall.counters("attack").total(), sum);
                     assert_eq!(store.recall.counters("shared").total(), sum);
-                },
-            );
+                }
+            });
             store.tick();
             store.check_to_the_byte();
             assert_eq!(store.part("thread caches"), 0);
@@ -194,46 +134,31 @@ fn ticks_and_questions_in_the_middle_of_a_storm_cost_nothing_and_lose_nothing() 
     for size in SIZES {
         let builder = size.boundless().idle_timeout(secs(2)).retention(secs(10));
         let store = Store::new(builder);
-        let done = AtomicBool::new(false);
-        sampled(&store, || {
-            thread::scope(|scope| {
-                scope.spawn(|| {
-                    while !done.load(SeqCst) {
-                        store.tick();
-                        thread::yield_now();
-                    }
-                });
-                scope.spawn(|| {
-                    let mut before = 0;
-                    while !done.load(SeqCst) {
-                        let total = store.recall.counters("attack").total().unwrap_or(0);
-                        assert!(before <= total, "a total fell from {before} to {total}");
-                        before = total;
-                        let _ = store
-                            .recall
-                            .histograms("attack")
-                            .over(secs(5))
-                            .quantile(0.9);
-                        let _ = store.recall.gauges("attack").by("t").over(secs(5)).max();
-                    }
-                });
-                on_threads(4, |t| {
-                    store.scope(|| {
-                        for i in 0..each {
-                            counter!("attack", "id" => format!("{t}/{i}")).increment(1);
-                            if i % 16 == 0 {
-                                gauge!("attack", "t" => t.to_string(), "id" => i.to_string())
-                                    .set(1.0);
-                                let histogram =
-                                    histogram!("attack", "id" => (i % 1_000).to_string());
-                                store.record(&histogram, i as f64);
-                            }
-                        }
-                    });
-                });
-                done.store(true, SeqCst);
-            });
-        });
+        let tick = || {
+            store.tick();
+            thread::yield_now();
+        };
+        let mut before = 0;
+        let ask = || {
+            let total = store.recall.counters("attack").total().unwrap_or(0);
+            assert!(before <= total, "a total fell from {before} to {total}");
+            before = total;
+            let took = store.recall.histograms("attack").over(secs(5));
+            let level = store.recall.gauges("attack").by("t").over(secs(5));
+            std::hint::black_box((took.quantile(0.9), level.max()));
+        };
+        let attack = |t: usize| {
+            for i in 0..each {
+                counter!("attack", "id" => format!("{t}/{i}")).increment(1);
+                if i % 16 == 0 {
+                    gauge!("attack", "t" => t.to_string(), "id" => i.to_string()).set(1.0);
+                    let histogram = histogram!("attack", "id" => (i % 1_000).to_string());
+                    store.record(&histogram, i as f64);
+                }
+            }
+        };
+        let attacks = || on_threads(4, |t| store.scope(|| attack(t)));
+        sampled(&store, || alongside(tick, || alongside(ask, attacks)));
         store.tick();
         store.check_to_the_byte();
         let all = (4 * each) as u64;

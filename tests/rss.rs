@@ -5,9 +5,14 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[allow(dead_code, reason = "each test uses a part of it")]
+#[path = "common/crowd.rs"]
+mod crowd;
+
+use crowd::crowd;
 use metrics::{NoopRecorder, counter, gauge, histogram};
 use metrics_recall::{Clock, MemoryProfile, Recall, RecallBuilder, secs};
-use std::{env, fs, process::Command, thread};
+use std::{env, fs, process::Command};
 
 /// `attack/budget/against`, for the child process.
 const TASK: &str = "RECALL_TEST_RSS";
@@ -79,21 +84,17 @@ fn run(
     threads: usize,
     recorder: &(impl metrics::Recorder + Sync),
     attack: Attack,
-    rest: impl Fn() + Sync,
+    rest: impl Fn(),
 ) {
-    let barrier = std::sync::Barrier::new(threads);
-    thread::scope(|scope| {
-        for thread in 0..threads {
-            let (barrier, rest) = (&barrier, &rest);
-            scope.spawn(move || {
-                for chunk in 0..CHUNKS {
-                    metrics::with_local_recorder(recorder, || attack(thread, chunk));
-                    if barrier.wait().is_leader() {
-                        rest();
-                    }
-                }
-            });
+    let work = |thread, chunk| metrics::with_local_recorder(recorder, || attack(thread, chunk));
+    crowd(threads, work, |crowd| {
+        crowd.run(0);
+        for chunk in 1..CHUNKS {
+            crowd.start_all(chunk);
+            rest();
+            crowd.wait_for_all();
         }
+        rest();
     });
 }
 

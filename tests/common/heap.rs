@@ -148,21 +148,46 @@ impl Account {
 /// Has as many threads wait at once as will wait for locks later. `parking_lot` keeps one table for all locks of the
 /// process, and enlarges it when more threads wait than ever before; it is nobody's, and is not to come out of an account.
 pub fn wait_at_once(threads: usize) {
-    let waiting = parking_lot::Mutex::new(0);
-    let done = parking_lot::Condvar::new();
+    let waiting = Waiting::default();
     std::thread::scope(|scope| {
+        let _let_go = LetGo(&waiting);
         for _ in 0..threads {
-            scope.spawn(|| {
-                let mut waiting = waiting.lock();
-                *waiting += 1;
-                done.wait(&mut waiting);
-            });
+            scope.spawn(|| waiting.wait());
         }
-        while *waiting.lock() < threads {
+        while waiting.state.lock().threads < threads {
             std::thread::yield_now();
         }
-        done.notify_all();
     });
+}
+
+#[derive(Default)]
+struct Waiting {
+    state: parking_lot::Mutex<WaitingState>,
+    changed: parking_lot::Condvar,
+}
+
+#[derive(Default)]
+struct WaitingState {
+    threads: usize,
+    is_over: bool,
+}
+
+impl Waiting {
+    fn wait(&self) {
+        let mut state = self.state.lock();
+        state.threads += 1;
+        self.changed.wait_while(&mut state, |state| !state.is_over);
+    }
+}
+
+/// Lets them all go, also when one of them could not be started.
+struct LetGo<'a>(&'a Waiting);
+
+impl Drop for LetGo<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().is_over = true;
+        self.0.changed.notify_all();
+    }
 }
 
 /// Compares in the middle of an allocation.
