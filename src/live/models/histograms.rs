@@ -48,14 +48,15 @@ fn time_passes() {
     thread::yield_now();
 }
 
-/// The owner records while the tick sweeps. The second value is no extreme.
-fn owner_against_sweeps() {
+/// The owner records values while the tick sweeps.
+fn owner_against_sweeps<const VALUES: usize>(values: [f64; VALUES]) {
     let live = store(LIMITS);
     let owned = cell(&live, 1);
     owned.put(FIRST, 1, 1);
     let thread = thread::spawn(move || {
-        owned.put(8.0, 1, 1);
-        owned.put(6.0, 1, 1);
+        for value in values {
+            owned.put(value, 1, 1);
+        }
     });
     let mut ticker = Ticker::new(&live);
     ticker.sweep();
@@ -65,32 +66,41 @@ fn owner_against_sweeps() {
     thread.join().unwrap();
     ticker.sweep();
     ticker.sweep();
-    assert_heard(&ticker, &[FIRST, 8.0, 6.0]);
+    assert_heard(&ticker, &[&[FIRST], values.as_slice()].concat());
+}
+
+fn owners_extreme() {
+    owner_against_sweeps([8.0]);
+}
+
+/// The second is no extreme any more.
+fn owners_values() {
+    owner_against_sweeps([8.0, 6.0]);
 }
 
 #[test]
 fn no_record_of_an_owner_is_lost() {
-    check(owner_against_sweeps);
+    check(owners_values);
 }
 
 #[test]
 #[should_panic(expected = "without its count")]
 fn an_owners_news_need_their_release() {
-    check_weakened(OWNED_NEWS, owner_against_sweeps);
+    check_weakened(OWNED_NEWS, owners_extreme);
 }
 
 #[test]
 #[should_panic(expected = "without its count")]
 fn news_need_to_be_acquired() {
-    check_weakened(NEWS_TAKEN, owner_against_sweeps);
+    check_weakened(NEWS_TAKEN, owners_extreme);
 }
 
-/// Two threads record into the shared part while the tick sweeps.
-fn strangers_against_sweeps() {
+/// Threads record into the shared part while the tick sweeps, each one of the values.
+fn strangers_against_sweeps<const THREADS: usize>(values: [f64; THREADS]) {
     let live = store(LIMITS);
     let shared = cell(&live, 1);
     shared.put(FIRST, 1, 2);
-    let threads = [8.0, 6.0].map(|value| {
+    let threads = values.map(|value| {
         let shared = shared.clone();
         thread::spawn(move || shared.put(value, 1, 2))
     });
@@ -102,18 +112,26 @@ fn strangers_against_sweeps() {
     }
     ticker.sweep();
     ticker.sweep();
-    assert_heard(&ticker, &[FIRST, 8.0, 6.0]);
+    assert_heard(&ticker, &[&[FIRST], values.as_slice()].concat());
+}
+
+fn a_strangers_extreme() {
+    strangers_against_sweeps([8.0]);
+}
+
+fn two_strangers_values() {
+    strangers_against_sweeps([8.0, 6.0]);
 }
 
 #[test]
 fn no_record_of_other_threads_is_lost() {
-    check(strangers_against_sweeps);
+    check(two_strangers_values);
 }
 
 #[test]
 #[should_panic(expected = "without its count")]
 fn shared_news_need_their_release() {
-    check_weakened(SHARED_NEWS, strangers_against_sweeps);
+    check_weakened(SHARED_NEWS, a_strangers_extreme);
 }
 
 /// A thread with a cell of its own records and ends; what it left goes to the shared part.
