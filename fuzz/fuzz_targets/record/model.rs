@@ -60,7 +60,7 @@ pub struct Model {
     pub raised: BTreeSet<String>,
     pub gauges: BTreeMap<String, BTreeMap<String, Level>>,
     /// Gauges that were ever near the end of the floats, or beyond.
-    pub wild: BTreeSet<String>,
+    wild: BTreeSet<String>,
     /// Sizes of all values ever.
     pub sizes: BTreeMap<String, f64>,
     pub schema: i32,
@@ -156,6 +156,12 @@ impl Model {
         }
     }
 
+    /// Whether gauges of this name hold numbers that can be added up. What has no room for its name shares one.
+    pub fn is_tame(&self, name: &str) -> bool {
+        let shared = name == "recall_overflow" && !self.wild.is_empty();
+        !shared && !self.wild.contains(name)
+    }
+
     pub fn observe(&mut self, name: &str, value: f64, count: usize) {
         self.observed.insert(name.to_owned());
         if count == 0 || !value.is_finite() {
@@ -206,10 +212,11 @@ impl Model {
         ends.map_or(0, |(first, last)| last.end_ns - first.start_ns)
     }
 
-    /// Whether the first frame spans no time.
-    pub fn starts_at_once(&self) -> bool {
+    /// Whether the first frame spans no time, and the others span all that is kept: nobody would miss it.
+    pub fn ends_with_retention(&self) -> bool {
         let first = self.frames.first();
-        first.is_some_and(|first| first.start_ns == first.end_ns)
+        let is_short = first.is_some_and(|first| first.start_ns == first.end_ns);
+        is_short && self.covered_ns() >= self.retention_ns
     }
 
     /// What the newest frame spans.
