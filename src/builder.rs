@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Clock,
-    config::{Config, MemoryProfile},
+    config::{Config, MemoryProfile, ProfileConfig, RetentionRule},
     error::Error,
     handle::Recall,
     recorder::RecallRecorder,
@@ -39,6 +39,24 @@ impl RecallBuilder {
     /// Budget and everything that follows from it. Default: [`MemoryProfile::Production`].
     pub fn profile(mut self, profile: MemoryProfile) -> Self {
         self.config.profile = profile;
+        self.config.custom = None;
+        self
+    }
+
+    /// Numbers of one's own in place of a profile's; those that other setters give go before them. Default: those of
+    /// [`MemoryProfile::Production`].
+    ///
+    /// ```
+    /// use metrics_recall::{MemoryProfile, Recall};
+    ///
+    /// let mut config = MemoryProfile::Edge.config();
+    /// config.max_series_per_metric = 20;
+    /// let (_recorder, recall) = Recall::builder().config(config).build()?;
+    /// assert_eq!(recall.memory().budget, 1 << 20);
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    pub fn config(mut self, config: ProfileConfig) -> Self {
+        self.config.custom = Some(config);
         self
     }
 
@@ -73,9 +91,17 @@ impl RecallBuilder {
         self
     }
 
-    /// How far history reaches back, memory permitting. Default: the profile's.
+    /// How far the finest tier of history reaches back, memory permitting; coarser tiers reach no less far. Default: the
+    /// profile's.
     pub fn retention(mut self, finest: Duration) -> Self {
         self.config.retention = Some(finest);
+        self
+    }
+
+    /// Keeps the series that a rule matches longer or shorter than others; at most 64 rules, of which the first that
+    /// matches wins. Default: none.
+    pub fn retain(mut self, rule: RetentionRule) -> Self {
+        self.config.rules.push(rule);
         self
     }
 
@@ -149,6 +175,7 @@ impl RecallBuilder {
                 changes.join(", ")
             )));
         }
+        global.set_retention_rules(self.config.rules)?;
         global.start_worker()?;
         // A store that `make_global` named may never have been installed. If this fails, a recorder is there already:
         // this one, or layers above it.

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Clock,
-    config::Plan,
+    config::{Plan, RetentionRule},
     engine::{Core, Health, Memory, MetricInfo, Summary, Tick, Worker},
     error::Error,
     live::Live,
@@ -111,6 +111,26 @@ impl Recall {
         let elapsed = i64::try_from(self.0.clock.elapsed_ns() / 1_000_000).unwrap_or(i64::MAX);
         let start = self.0.timeline().wall_start_ms;
         Timestamp::from_millis(start.saturating_add(elapsed))
+    }
+
+    /// Other [retention rules](RetentionRule) in place of those that the store has, for series that are new from now on.
+    /// Series that exist keep the retention with which they were registered.
+    ///
+    /// # Errors
+    ///
+    /// For a rule that a builder would refuse, and when there would be more than four different retentions: the
+    /// profile's, those of `rules`, and those of older rules that have series still, to which the overflow series of
+    /// each metric belongs. The old rules hold on then.
+    ///
+    /// ```
+    /// use metrics_recall::{Recall, RetentionRule, mins};
+    ///
+    /// let (_recorder, recall) = Recall::builder().build()?;
+    /// recall.set_retention_rules(vec![RetentionRule::new().name("debug_*").keep([mins(2)])])?;
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    pub fn set_retention_rules(&self, rules: Vec<RetentionRule>) -> Result<(), Error> {
+        self.0.set_retention_rules(rules)
     }
 
     /// Memory used and allowed, by part.

@@ -83,7 +83,7 @@ pub use model::{Labels, MetricKind, Timestamp};
 pub use self::{
     builder::RecallBuilder,
     clock::{Clock, ManualClock, mins, secs},
-    config::MemoryProfile,
+    config::{MemoryProfile, ProfileConfig, RetentionRule, Tier},
     engine::{Health, Memory, MetricInfo, Summary, Tick},
     error::Error,
     handle::Recall,

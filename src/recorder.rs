@@ -58,23 +58,23 @@ impl Recorder for RecallRecorder {
     }
 
     #[inline]
-    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+    fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
         self.0
-            .cell::<Counters>(key)
+            .cell::<Counters>(key, metadata)
             .map_or(Counter::noop(), Counter::from_arc)
     }
 
     #[inline]
-    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
         self.0
-            .cell::<Gauges>(key)
+            .cell::<Gauges>(key, metadata)
             .map_or(Gauge::noop(), Gauge::from_arc)
     }
 
     #[inline]
-    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
         self.0
-            .cell::<Histograms>(key)
+            .cell::<Histograms>(key, metadata)
             .map_or(Histogram::noop(), Histogram::from_arc)
     }
 }

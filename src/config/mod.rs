@@ -1,7 +1,12 @@
 //! What a user may choose, as plain data; and the checked plan that the store is built from.
 
+mod classes;
 mod profile;
+mod retention;
+mod tiers;
 mod validate;
 
-pub use profile::MemoryProfile;
+pub use profile::{MemoryProfile, ProfileConfig, Tier};
+pub use retention::RetentionRule;
+pub(crate) use tiers::TierPlan;
 pub(crate) use validate::{Config, Plan};

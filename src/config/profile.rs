@@ -3,20 +3,21 @@
 use crate::{
     clock::{mins, secs},
     error::Error,
+    model::schema::Schema,
 };
 use std::{fmt, time::Duration};
 
 /// How much memory metrics may take, and what they keep for it.
 ///
-/// | profile | budget | bucket width | history at 1 s | series per metric | metrics |
-/// |---|---|---|---|---|---|
-/// | `Edge` | 1 MiB | 9.1 % | 2 min | 100 | 500 |
-/// | `Production` | 32 MiB | 4.4 % | 10 min | 2,000 | 10,000 |
-/// | `Staging` | 64 MiB | 4.4 % | 30 min | 5,000 | 20,000 |
-/// | `Development` | 128 MiB | 2.2 % | 1 h | 10,000 | 50,000 |
+/// | profile | budget | bucket width | at 1 s | at 10 s | at 60 s | series per metric | metrics |
+/// |---|---|---|---|---|---|---|---|
+/// | `Edge` | 1 MiB | 9.1 % | 2 min | 30 min | 2 h | 100 | 500 |
+/// | `Production` | 32 MiB | 4.4 % | 10 min | 2 h | 24 h | 2,000 | 10,000 |
+/// | `Staging` | 64 MiB | 4.4 % | 30 min | 6 h | 24 h | 5,000 | 20,000 |
+/// | `Development` | 128 MiB | 2.2 % | 1 h | 6 h | 24 h | 10,000 | 50,000 |
 ///
 /// The budget is a hard limit; the rest is what is aimed at inside it. Every number can be overridden in the
-/// [builder](crate::RecallBuilder).
+/// [builder](crate::RecallBuilder), or changed in what [`config`](Self::config) gives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MemoryProfile {
@@ -31,14 +32,82 @@ pub enum MemoryProfile {
     Development,
 }
 
-/// What a profile stands for.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Preset {
-    pub(crate) budget: usize,
-    pub(crate) schema: u8,
-    pub(crate) retention: Duration,
-    pub(crate) series_per_metric: usize,
-    pub(crate) metrics: usize,
+/// What a profile stands for, to look at and to change.
+///
+/// [`MemoryProfile::config`] makes one, [`RecallBuilder::config`](crate::RecallBuilder::config) takes it. Nothing is
+/// checked before `build()`.
+///
+/// ```
+/// use metrics_recall::{MemoryProfile, Recall, Tier, mins, secs};
+///
+/// let mut config = MemoryProfile::Edge.config();
+/// assert_eq!(config.memory_budget, 1 << 20);
+/// config.tiers = vec![Tier::new(secs(5), mins(10)), Tier::new(secs(30), mins(60))];
+/// let (_recorder, _recall) = Recall::builder().config(config).build()?;
+/// # Ok::<(), metrics_recall::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ProfileConfig {
+    /// The hard limit of what the store may own, in bytes: 128 KiB to 64 TiB.
+    pub memory_budget: usize,
+    /// How fine histograms are in the finest tier: `2^schema` buckets between a value and its double; 0 to 8.
+    pub schema: u8,
+    /// Each coarser tier halves the number of buckets, down to `2^coarsest_schema`; at most `schema`.
+    pub coarsest_schema: u8,
+    /// One to four, finest first; each interval is a multiple of the one before, and each is kept no shorter.
+    pub tiers: Vec<Tier>,
+    /// Series that one metric may have beside its overflow series; at least 1.
+    pub max_series_per_metric: usize,
+    /// Metrics of each kind; at least 1.
+    pub max_metrics: usize,
+    /// How long a series that nobody holds must be idle before it may be evicted.
+    pub idle_timeout: Duration,
+}
+
+impl ProfileConfig {
+    /// By how much a bucket's upper bound exceeds its lower one in the finest tier: 0.044 is 4.4 %. A quantile is off by
+    /// no more.
+    ///
+    /// ```
+    /// use metrics_recall::MemoryProfile;
+    ///
+    /// let width = MemoryProfile::Production.config().bucket_width();
+    /// assert!((width - 0.044).abs() < 0.001);
+    /// ```
+    #[must_use]
+    pub fn bucket_width(&self) -> f64 {
+        Schema::get(self.schema).width()
+    }
+}
+
+/// A resolution of history, and how long it is kept, memory permitting.
+///
+/// ```
+/// use metrics_recall::{MemoryProfile, Tier, mins, secs};
+///
+/// let tiers = MemoryProfile::Production.config().tiers;
+/// assert_eq!(tiers[0], Tier::new(secs(1), mins(10)));
+/// assert_eq!(tiers[2], Tier::new(secs(60), mins(24 * 60)));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Tier {
+    /// Time that one point stands for. That of the finest tier is the store's resolution.
+    pub interval: Duration,
+    /// How far the tier reaches back.
+    pub retention: Duration,
+}
+
+impl Tier {
+    /// Points of `interval`, kept for `retention`.
+    #[must_use]
+    pub const fn new(interval: Duration, retention: Duration) -> Self {
+        Self {
+            interval,
+            retention,
+        }
+    }
 }
 
 /// Names that [`MemoryProfile::from_environment`] knows.
@@ -80,19 +149,38 @@ impl MemoryProfile {
         })
     }
 
-    pub(crate) fn preset(self) -> Preset {
-        let (mib, schema, retention, series_per_metric, metrics) = match self {
-            Self::Edge => (1, 3, mins(2), 100, 500),
-            Self::Production => (32, 4, mins(10), 2_000, 10_000),
-            Self::Staging => (64, 4, mins(30), 5_000, 20_000),
-            Self::Development => (128, 5, secs(3_600), 10_000, 50_000),
+    /// The numbers of this profile, to look at, or to change and to give to
+    /// [`RecallBuilder::config`](crate::RecallBuilder::config).
+    ///
+    /// ```
+    /// use metrics_recall::MemoryProfile;
+    ///
+    /// assert_eq!(MemoryProfile::Production.config().memory_budget, 32 << 20);
+    /// ```
+    #[must_use]
+    pub fn config(self) -> ProfileConfig {
+        let (mib, schema, coarsest_schema) = match self {
+            Self::Edge => (1, 3, 2),
+            Self::Production => (32, 4, 3),
+            Self::Staging => (64, 4, 3),
+            Self::Development => (128, 5, 3),
         };
-        Preset {
-            budget: mib << 20,
+        let (minutes, max_series_per_metric, max_metrics) = match self {
+            Self::Edge => ([2, 30, 2 * 60], 100, 500),
+            Self::Production => ([10, 2 * 60, 24 * 60], 2_000, 10_000),
+            Self::Staging => ([30, 6 * 60, 24 * 60], 5_000, 20_000),
+            Self::Development => ([60, 6 * 60, 24 * 60], 10_000, 50_000),
+        };
+        let intervals = [secs(1), secs(10), secs(60)].into_iter();
+        let tiers = intervals.zip(minutes.map(mins));
+        ProfileConfig {
+            memory_budget: mib << 20,
             schema,
-            retention,
-            series_per_metric,
-            metrics,
+            coarsest_schema,
+            tiers: tiers.map(|(every, keep)| Tier::new(every, keep)).collect(),
+            max_series_per_metric,
+            max_metrics,
+            idle_timeout: mins(10),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{tick::Engine, worker::Worker};
 use crate::{
     clock::Clock,
-    config::Plan,
+    config::{Plan, RetentionRule, TierPlan},
     error::Error,
     history::{Charge, Timeline},
     ledger::{Full, Ledger, Part},
@@ -27,6 +27,8 @@ pub(crate) struct Core {
     pub(crate) clock: Clock,
     pub(crate) plan: Plan,
     pub(crate) engine: Mutex<Engine>,
+    /// The plan's, with the retention classes of the newest rules.
+    pub(crate) tiers: Mutex<Vec<TierPlan>>,
     pub(crate) counts: Counts,
     pub(crate) worker: Mutex<Option<Worker>>,
     pub(crate) is_shut: AtomicBool,
@@ -83,7 +85,8 @@ impl Counts {
 }
 
 impl Core {
-    pub(crate) fn new(plan: Plan, clock: Clock) -> Result<Arc<Self>, Error> {
+    pub(crate) fn new(mut plan: Plan, clock: Clock) -> Result<Arc<Self>, Error> {
+        let budget = plan.budget;
         let build = || -> Result<Self, Full> {
             let ledger = Arc::new(Ledger::new(plan.budget));
             let limits = Limits {
@@ -92,11 +95,14 @@ impl Core {
                 schema: plan.schema,
             };
             let live = Arc::new(Live::new(ledger.clone(), limits)?);
+            let rules = std::mem::take(&mut plan.rules);
+            live.classes.change(|_| Ok::<_, Full>(rules))?;
             let engine = Engine::new(&plan, &clock, ledger)?;
             Ok(Self {
                 live,
                 published: engine.published(),
                 engine: Mutex::new(engine),
+                tiers: Mutex::new(plan.tiers.clone()),
                 clock,
                 plan,
                 counts: Counts::new(),
@@ -105,12 +111,39 @@ impl Core {
             })
         };
         let full = |Full| {
-            let budget = plan.budget;
             Error::invalid(format!(
-                "memory budget of {budget} bytes cannot hold an empty store"
+                "memory budget of {budget} bytes cannot hold an empty store with its retention rules"
             ))
         };
         build().map(Arc::new).map_err(full)
+    }
+
+    /// Other retention rules for series that are new from now on.
+    pub(crate) fn set_retention_rules(&self, rules: Vec<RetentionRule>) -> Result<(), Error> {
+        // What an allocation emits while the rules are locked must not look for that lock.
+        let Some(_busy) = Busy::enter() else {
+            return Err(Error::invalid(
+                "retention rules cannot change inside a tick or a recording, as from an allocator: allowed is anywhere else",
+            ));
+        };
+        let n = rules.len();
+        let mut tiers = self.tiers.lock();
+        let mut new = tiers.clone();
+        let budget = self.live.ledger.budget();
+        let changed = self.live.classes.change(|in_use| {
+            let rules = self.plan.retain(rules, in_use, &mut new, budget);
+            rules.map_err(Refused::Wrong)
+        });
+        match changed {
+            Ok(()) => *tiers = new,
+            Err(Refused::Wrong(error)) => return Err(error),
+            Err(Refused::Full) => {
+                return Err(Error::invalid(format!(
+                    "{n} retention rules: allowed are as many as the memory budget of {budget} bytes has room for"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Some minutes have passed: what `health` counted before is old.
@@ -121,6 +154,18 @@ impl Core {
 
     pub(crate) fn timeline(&self) -> Arc<Timeline> {
         self.published.lock().clone()
+    }
+}
+
+/// Why retention rules stay what they are.
+enum Refused {
+    Wrong(Error),
+    Full,
+}
+
+impl From<Full> for Refused {
+    fn from(Full: Full) -> Self {
+        Self::Full
     }
 }
 

@@ -72,8 +72,7 @@ fn sweep_kind<K: Visit>(
         });
         std::hint::black_box(warm.fold(0, std::ops::BitXor::bitxor));
         for at in range {
-            let id = id_of(number, at);
-            registry.sweep_one(shard, id, at, sweep, collector, swept);
+            registry.sweep_one(shard, number, at, sweep, collector, swept);
         }
     });
     registry.bury();
@@ -105,7 +104,7 @@ impl<K: Visit> Registry<K> {
     fn sweep_one(
         &self,
         shard: &mut Shard<K>,
-        id: SeriesId,
+        number: usize,
         at: usize,
         sweep: Sweep,
         to: &mut Collector,
@@ -117,6 +116,7 @@ impl<K: Visit> Registry<K> {
         if let Cells::Free(_) = entry.cells {
             return;
         }
+        let id = id_of(number, at, entry.class());
         let age = sweep.tick.wrapping_sub(entry.touched);
         let again = entry.touched == sweep.before;
         match K::read(entry, id, again, to) {

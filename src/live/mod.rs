@@ -5,6 +5,7 @@
 
 mod buckets;
 mod cache;
+pub(crate) mod classes;
 pub(crate) mod collect;
 mod counter;
 mod describe;
@@ -37,6 +38,7 @@ pub(crate) use self::{
 };
 
 use self::{
+    classes::Classes,
     describe::Descriptions,
     offenders::Offenders,
     registry::{Limits, Registry},
@@ -60,6 +62,8 @@ pub(crate) struct Live {
     pub(crate) histograms: Registry<Histogram>,
     pub(crate) descriptions: Descriptions,
     pub(crate) offenders: Arc<Offenders>,
+    /// Which series are kept for how long.
+    pub(crate) classes: Arc<Classes>,
     /// Calls that came from inside the slow path of the same thread, as an allocator's may.
     pub(crate) reentrant: Recent,
 }
@@ -72,14 +76,16 @@ impl Live {
         static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
         ledger.reserve(Part::Names, size_of::<Offenders>())?;
         let offenders = Arc::new(Offenders::new());
+        let classes = Arc::new(Classes::new(ledger.clone()));
         let most = limits.metrics.saturating_mul(2);
         Ok(Self {
             id: NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
-            counters: Registry::new(ledger.clone(), limits, offenders.clone())?,
-            gauges: Registry::new(ledger.clone(), limits, offenders.clone())?,
-            histograms: Registry::new(ledger.clone(), limits, offenders.clone())?,
+            counters: Registry::new(ledger.clone(), limits, offenders.clone(), classes.clone())?,
+            gauges: Registry::new(ledger.clone(), limits, offenders.clone(), classes.clone())?,
+            histograms: Registry::new(ledger.clone(), limits, offenders.clone(), classes.clone())?,
             descriptions: Descriptions::new(ledger.clone(), most)?,
             offenders,
+            classes,
             ledger,
             reentrant: Recent::new(),
         })

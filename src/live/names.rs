@@ -3,12 +3,12 @@
 use super::{
     key,
     name::Name,
-    registry::{Grant, NAME_SHARDS, Registry, high, insert},
+    registry::{Grant, NAME_SHARDS, Registry, Wanted, high, insert},
     series::{END, Kind},
 };
 use crate::{
     ledger::Part,
-    model::schema::Schema,
+    model::{matcher::Subject, schema::Schema},
     util::{
         bits::low,
         layout,
@@ -45,7 +45,8 @@ impl<K: Kind> Registry<K> {
         self.names[high(hash, NAME_SHARDS)].lock()
     }
 
-    /// Adds a name and its overflow series, or finds it, if another thread was faster.
+    /// Adds a name and its overflow series, or finds it, if another thread was faster. The overflow series is many
+    /// callers', so its class does not depend on the one that came first.
     pub(super) fn admit_name(&self, key: &Key, me: u32) -> Option<(Arc<Name>, Arc<K::Cell>)> {
         let text = key.name();
         let hash = self.seed.hash(text.as_bytes());
@@ -74,8 +75,19 @@ impl<K: Kind> Registry<K> {
         }
         let schema = Schema::get(self.limits.schema);
         let name = Arc::new(Name::new(key, schema, self.ledger.clone()));
-        let series = self.hash(text, key::OVERFLOW);
-        let Ok(Grant { cell: overflow, .. }) = self.series(&name, key::OVERFLOW, series, me) else {
+        let claim = self.classes.claim(&Subject {
+            name: text,
+            kind: K::KIND,
+            labels: key::OVERFLOW,
+            origin: None,
+        });
+        let wanted = Wanted {
+            labels: key::OVERFLOW,
+            hash: self.hash(text, key::OVERFLOW),
+            class: claim.class(),
+            me,
+        };
+        let Ok(Grant { cell: overflow, .. }) = self.series(&name, &wanted) else {
             self.name_count.fetch_sub(1, Relaxed);
             drop(name);
             self.ledger.release(Part::Names, bytes + room);

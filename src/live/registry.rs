@@ -4,6 +4,7 @@
 //! held for a few steps only. Recording through a handle takes none of them.
 
 use super::{
+    classes::Classes,
     key,
     name::Name,
     names::NameShard,
@@ -13,7 +14,10 @@ use super::{
 };
 use crate::{
     ledger::{Full, Ledger, Part},
-    model::frame::SeriesId,
+    model::{
+        frame::{CLASS_BITS, CLASSES, SeriesId},
+        matcher::Subject,
+    },
     util::{
         bits::low,
         hash::Seed,
@@ -23,13 +27,13 @@ use crate::{
         table::Table,
     },
 };
-use metrics::Key;
+use metrics::{Key, Metadata};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Shards of series; the number is in the upper six bits of a [`SeriesId`]. Every lock slows a model down.
 pub(crate) const SHARDS: usize = if cfg!(loom) { 1 } else { 64 };
 const SHARD_BITS: u32 = if cfg!(loom) { 1 } else { 6 };
-const PLACE_BITS: u32 = 32 - SHARD_BITS;
+const PLACE_BITS: u32 = 32 - SHARD_BITS - CLASS_BITS;
 
 /// Shards of names.
 pub(super) const NAME_SHARDS: usize = if cfg!(loom) { 1 } else { 16 };
@@ -60,6 +64,18 @@ pub(crate) struct Grant<K: Kind> {
     pub(crate) id: Option<SeriesId>,
 }
 
+/// A series that is asked for, and made if there is none.
+pub(super) struct Wanted<'a> {
+    /// Canonical bytes.
+    pub(super) labels: &'a [u8],
+    /// Of name and labels.
+    pub(super) hash: u64,
+    /// Its retention class, if it is new.
+    pub(super) class: usize,
+    /// The thread that owns its cell, if it is new.
+    pub(super) me: u32,
+}
+
 /// All series of a kind.
 pub(crate) struct Registry<K: Kind> {
     pub(super) shards: Box<[Mutex<Shard<K>>]>,
@@ -84,6 +100,7 @@ pub(crate) struct Registry<K: Kind> {
     /// Number of the newest sweep, wrapping.
     pub(super) now: AtomicU32,
     pub(super) offenders: Arc<Offenders>,
+    pub(super) classes: Arc<Classes>,
     /// For what has no name of its own.
     pub(super) spare: Option<Arc<K::Cell>>,
 }
@@ -96,6 +113,7 @@ impl<K: Kind> Registry<K> {
         ledger: Arc<Ledger>,
         limits: Limits,
         offenders: Arc<Offenders>,
+        classes: Arc<Classes>,
     ) -> Result<Self, Full> {
         let shards = layout::vec::<Mutex<Shard<K>>>(SHARDS);
         let names = layout::vec::<Mutex<NameShard<K>>>(NAME_SHARDS);
@@ -119,6 +137,7 @@ impl<K: Kind> Registry<K> {
             forgotten: AtomicU64::new(0),
             now: AtomicU32::new(0),
             offenders,
+            classes,
             spare: None,
         };
         let key = Key::from_static_name(NAMELESS);
@@ -136,14 +155,21 @@ impl<K: Kind> Registry<K> {
         self.name_count.load(Relaxed)
     }
 
-    /// The cell for `key`: its own, or that of an overflow series. `me` is the caller's thread, which will own the
-    /// cell if it is new. With `own`, the caller gets a cell of its own beside those of other threads, if there is room.
-    pub(crate) fn acquire(&self, key: &Key, me: u32, own: bool) -> Option<Grant<K>> {
+    /// The cell for `key`, from a call with this `metadata`: its own, or that of an overflow series. `me` is the caller's
+    /// thread, which will own the cell if it is new. With `own`, the caller gets a cell of its own beside those of other
+    /// threads, if there is room.
+    pub(crate) fn acquire(
+        &self,
+        key: &Key,
+        metadata: &Metadata<'_>,
+        me: u32,
+        own: bool,
+    ) -> Option<Grant<K>> {
         let granted = key::with_canonical(key, |labels| {
             let hash = self.hash(key.name(), labels);
             let granted = self
                 .known(key.name(), labels, hash, me, own)
-                .or_else(|| self.unknown(key, labels, hash, me))?;
+                .or_else(|| self.unknown(key, metadata, labels, hash, me))?;
             if labels == key::OVERFLOW {
                 K::series(&granted.cell).name.use_overflow();
             }
@@ -169,13 +195,32 @@ impl<K: Kind> Registry<K> {
     }
 
     /// The cell of a series that is new, or of an overflow series.
-    fn unknown(&self, key: &Key, labels: &[u8], hash: u64, me: u32) -> Option<Grant<K>> {
+    fn unknown(
+        &self,
+        key: &Key,
+        metadata: &Metadata<'_>,
+        labels: &[u8],
+        hash: u64,
+        me: u32,
+    ) -> Option<Grant<K>> {
         let Some(name) = self.name(key, me) else {
             self.nameless.add(1);
             self.denied.fetch_add(1, Relaxed);
             return self.spare();
         };
-        self.series(&name, labels, hash, me)
+        let claim = self.classes.claim(&Subject {
+            name: &name.text,
+            kind: K::KIND,
+            labels,
+            origin: Some(metadata),
+        });
+        let wanted = Wanted {
+            labels,
+            hash,
+            class: claim.class(),
+            me,
+        };
+        self.series(&name, &wanted)
             .or_else(|Full| {
                 name.denied.add(1);
                 self.denied.fetch_add(1, Relaxed);
@@ -190,23 +235,17 @@ impl<K: Kind> Registry<K> {
     }
 
     /// The series of `name` with these labels: new, or found, if another thread was faster.
-    pub(super) fn series(
-        &self,
-        name: &Arc<Name>,
-        labels: &[u8],
-        hash: u64,
-        me: u32,
-    ) -> Result<Grant<K>, Full> {
-        let number = high(hash, SHARDS);
+    pub(super) fn series(&self, name: &Arc<Name>, wanted: &Wanted<'_>) -> Result<Grant<K>, Full> {
+        let number = high(wanted.hash, SHARDS);
         let mut shard = self.shards[number].lock();
-        let at = match shard.find(hash, &name.text, labels) {
+        let at = match shard.find(wanted.hash, &name.text, wanted.labels) {
             Some(at) => {
-                self.enter(&mut shard, at, me, false)?;
+                self.enter(&mut shard, at, wanted.me, false)?;
                 at
             }
-            None => self.admit(&mut shard, number, low(hash), name, labels, me)?,
+            None => self.admit(&mut shard, number, name, wanted)?,
         };
-        shard.grant(number, at, me).ok_or(Full)
+        shard.grant(number, at, wanted.me).ok_or(Full)
     }
 
     /// Sees to it that the series at `at` has a cell, and with `own`, if there is room, one of this thread's.
@@ -274,11 +313,10 @@ impl<K: Kind> Registry<K> {
         &self,
         shard: &mut Shard<K>,
         number: usize,
-        hash: u32,
         name: &Arc<Name>,
-        labels: &[u8],
-        me: u32,
+        wanted: &Wanted<'_>,
     ) -> Result<u32, Full> {
+        let Wanted { labels, class, .. } = *wanted;
         let at = match shard.free {
             END => u32::try_from(shard.entries.len()).map_err(|_| Full)?,
             free => free,
@@ -289,7 +327,7 @@ impl<K: Kind> Registry<K> {
         if labels != key::OVERFLOW {
             self.admit_live(name)?;
         }
-        let id = id_of(number, at as usize);
+        let id = id_of(number, at as usize, class);
         let capacity = shard.entries.capacity();
         let entries = if at as usize == capacity {
             layout::vec::<Entry<K>>(layout::grown(capacity))
@@ -322,21 +360,16 @@ impl<K: Kind> Registry<K> {
             self.ledger
                 .release(Part::Index, layout::vec::<Entry<K>>(capacity));
         }
-        insert(&mut shard.table, hash, at, &self.ledger);
+        insert(&mut shard.table, low(wanted.hash), at, &self.ledger);
+        self.classes.enter(class);
         let series = Arc::new(Series {
             name: name.clone(),
             labels: labels.into(),
             shared: K::Shared::default(),
         });
-        shard.put(
-            at,
-            Entry {
-                cells: Cells::One(Arc::new(K::cell(me, series))),
-                memory: K::Memory::default(),
-                place,
-                touched: self.now.load(Relaxed),
-            },
-        );
+        let cell = K::cell(wanted.me, series);
+        let entry = Entry::new(cell, place, class, self.now.load(Relaxed));
+        shard.put(at, entry);
         Ok(at)
     }
 
@@ -394,7 +427,8 @@ impl<K: Kind> Registry<K> {
         };
         self.forgotten.fetch_add(1, Relaxed);
         let series = series.clone();
-        let place = entry.place;
+        let place = entry.place();
+        self.classes.leave(entry.class());
         let hash = self.hash(&series.name.text, &series.labels);
         let place_in_table = u32::try_from(at).unwrap_or(END);
         shard.table.remove(low(hash), place_in_table);
@@ -455,7 +489,7 @@ impl<K: Kind> Shard<K> {
         let mine = cells.iter().find(|cell| K::owner(cell) == me);
         Some(Grant {
             cell: mine.or(cells.first())?.clone(),
-            id: Some(id_of(number, at as usize)),
+            id: Some(id_of(number, at as usize, entry.class())),
         })
     }
 
@@ -486,20 +520,44 @@ pub(super) fn high(hash: u64, shards: usize) -> usize {
     (hash >> 32) as usize % shards
 }
 
-/// The id of the series at a place of a shard; the registry never fills a place that has none.
-pub(crate) fn id_of(shard: usize, at: usize) -> SeriesId {
-    let id = shard << PLACE_BITS | at;
+/// The id of the series of a class at a place of a shard; the registry never fills a place that has none.
+pub(crate) fn id_of(shard: usize, at: usize, class: usize) -> SeriesId {
+    let id = (shard << PLACE_BITS | at) << CLASS_BITS | class;
     u32::try_from(id).unwrap_or(SeriesId::MAX)
 }
 
+/// Shard and place.
 fn split_id(id: SeriesId) -> (usize, usize) {
-    let at = id & ((1 << PLACE_BITS) - 1);
-    ((id >> PLACE_BITS) as usize, at as usize)
+    let at = id as usize / CLASSES;
+    (at >> PLACE_BITS, at & ((1 << PLACE_BITS) - 1))
 }
 
-/// Pins are numbered so that the first places of all shards come first.
+/// Pins are numbered so that the first places of all shards come first. The series that have one place one after the
+/// other share a pin, whatever their classes.
 pub(crate) fn pin_of(id: SeriesId) -> u32 {
     let (shard, at) = split_id(id);
     let pin = at << SHARD_BITS | shard;
     u32::try_from(pin).unwrap_or(u32::MAX)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::model::frame::class_of;
+
+    #[test]
+    fn ids_ascend_as_the_sweep_visits_whatever_the_class() {
+        let last = (1 << PLACE_BITS) - 2;
+        let visited = [(0, 0), (0, 1), (0, last), (1, 0), (SHARDS - 1, last)];
+        let mut before = None;
+        for (shard, at) in visited {
+            let ids = [0, 1, 2, 3].map(|class| id_of(shard, at, class));
+            for (class, id) in ids.into_iter().enumerate() {
+                assert_eq!((split_id(id), class_of(id)), ((shard, at), class));
+                assert_eq!(pin_of(id), pin_of(ids[0]));
+                assert!(Some(id) > before && id < SeriesId::MAX);
+            }
+            before = ids.last().copied();
+        }
+    }
 }

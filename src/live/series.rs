@@ -3,8 +3,12 @@
 use super::name::Name;
 use crate::{
     ledger::Part,
-    model::MetricKind,
+    model::{
+        MetricKind,
+        frame::{CLASS_BITS, CLASSES},
+    },
     util::{
+        bits::low,
         layout,
         sync::{Arc, AtomicU32, OnceBox, Order, Weak, order},
     },
@@ -104,13 +108,33 @@ impl<K: Kind> Cells<K> {
 pub(crate) struct Entry<K: Kind> {
     pub(crate) cells: Cells<K>,
     pub(crate) memory: K::Memory,
-    /// Where the id stands in `Name::members`.
-    pub(crate) place: u32,
+    /// Where the id stands in `Name::members`, times [`CLASSES`], plus the retention class.
+    standing: u32,
     /// Tick of the last change, or of the eviction.
     pub(crate) touched: u32,
 }
 
 impl<K: Kind> Entry<K> {
+    /// A series of one cell. `place` is where its id stands in `Name::members`; there are fewer ids than places that fit
+    /// beside the class.
+    pub(crate) fn new(cell: K::Cell, place: u32, class: usize, now: u32) -> Self {
+        Self {
+            cells: Cells::One(Arc::new(cell)),
+            memory: K::Memory::default(),
+            standing: place << CLASS_BITS | low(class as u64),
+            touched: now,
+        }
+    }
+
+    pub(crate) fn place(&self) -> u32 {
+        self.standing >> CLASS_BITS
+    }
+
+    /// The retention class, chosen when the series was first registered.
+    pub(crate) fn class(&self) -> usize {
+        self.standing as usize % CLASSES
+    }
+
     /// Whether the series was evicted before the tick `oldest`, so that no frame from there on mentions it. Its id may be
     /// another's in later frames.
     pub(crate) fn is_past(&self, oldest: Option<u32>) -> bool {

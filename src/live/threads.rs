@@ -14,7 +14,7 @@ use crate::{
         thread::{NOBODY, introduce, me},
     },
 };
-use metrics::{Key, Unit};
+use metrics::{Key, Metadata, Unit};
 use std::{
     cell::{Cell, RefCell},
     mem::ManuallyDrop,
@@ -190,7 +190,11 @@ impl Cached for Histogram {
 impl Live {
     /// The cell for a key; a hit in this thread's cache takes no lock and allocates nothing.
     #[inline]
-    pub(crate) fn cell<K: Cached>(&self, key: &Key) -> Option<Arc<K::Cell>> {
+    pub(crate) fn cell<K: Cached>(
+        &self,
+        key: &Key,
+        metadata: &Metadata<'_>,
+    ) -> Option<Arc<K::Cell>> {
         let cell = STORES.with(|stores| {
             let mut stores = stores.try_borrow_mut().ok()?;
             let first = stores.first.as_mut()?;
@@ -202,26 +206,31 @@ impl Live {
         if cell.is_some() {
             return cell;
         }
-        self.further::<K>(key)
+        self.further::<K>(key, metadata)
     }
 
     /// A key with labels, another store than the first, or a miss.
     #[inline(never)]
-    fn further<K: Cached>(&self, key: &Key) -> Option<Arc<K::Cell>> {
+    fn further<K: Cached>(&self, key: &Key, metadata: &Metadata<'_>) -> Option<Arc<K::Cell>> {
         let look = STORES.with(|stores| {
             let mut stores = stores.try_borrow_mut().ok()?;
             Some(K::cache(stores.find(self.id)?).look_further(key, me()))
         });
         match look {
             Some(Look::Hit(cell)) => Some(cell),
-            Some(Look::Promote) => self.slow::<K>(key, true),
-            _ => self.slow::<K>(key, false),
+            Some(Look::Promote) => self.slow::<K>(key, metadata, true),
+            _ => self.slow::<K>(key, metadata, false),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn slow<K: Cached>(&self, key: &Key, own: bool) -> Option<Arc<K::Cell>> {
+    fn slow<K: Cached>(
+        &self,
+        key: &Key,
+        metadata: &Metadata<'_>,
+        own: bool,
+    ) -> Option<Arc<K::Cell>> {
         let Some(_busy) = Busy::enter() else {
             self.reentrant.add(1);
             return K::registry(self).spare().map(|grant| grant.cell);
@@ -230,7 +239,7 @@ impl Live {
             NOBODY => UNOWNED,
             me => me,
         };
-        let grant = K::registry(self).acquire(key, me, own)?;
+        let grant = K::registry(self).acquire(key, metadata, me, own)?;
         if grant.id.is_some() {
             self.remember(key, &grant, if own { PROMOTE_AFTER } else { 0 });
         }

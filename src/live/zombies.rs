@@ -87,11 +87,12 @@ impl<K: Kind> Registry<K> {
     /// Gives back what no cache pins any more. A slot pins one cell, so a series has no more dead ones than pins.
     pub(crate) fn bury(&self) {
         let mut zombies = self.zombies.lock();
-        zombies.sort_unstable_by_key(|zombie| zombie.id);
+        zombies.sort_unstable_by_key(|zombie| pin_of(zombie.id));
         let mut last = None;
         let mut pins = 0;
         zombies.retain(|zombie| {
-            if last.replace(zombie.id) != Some(zombie.id) {
+            let pin = pin_of(zombie.id);
+            if last.replace(pin) != Some(pin) {
                 pins = self.pins_of_dead(zombie.id);
             }
             let may_be_pinned = pins > 0;

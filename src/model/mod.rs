@@ -4,7 +4,9 @@ mod kind;
 mod timestamp;
 
 pub(crate) mod frame;
+pub(crate) mod glob;
 pub(crate) mod labels;
+pub(crate) mod matcher;
 pub(crate) mod schema;
 
 pub use kind::MetricKind;

@@ -20,7 +20,8 @@ const MANTISSA: u64 = ONE - 1;
 /// the smallest's, up to it.
 const INFINITY: u64 = 0x7ff << MANTISSA_BITS;
 /// The finest schema, which `BOUNDS` is written for.
-const FINEST: u8 = 8;
+/// The finest schema that there is.
+pub(crate) const FINEST: u8 = 8;
 
 /// Significands of the lower bounds within one octave at schema 8: `floor(2^52 * 2^(j / 256))`,
 /// thus in `2^52..2^53`. Only the first is exact; the others are irrational, so a significand is
@@ -156,7 +157,6 @@ impl Schema {
 
     /// How much wider a bucket is than its lower bound, as a fraction of it: 0.0443 at schema 4.
     #[must_use]
-    #[cfg(test)]
     pub(crate) fn width(&self) -> f64 {
         self.upper(0) - 1.0
     }

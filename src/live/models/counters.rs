@@ -7,7 +7,7 @@ use super::{
         counter::CounterReading,
         series::{Cells, Entry},
     },
-    LIMITS, SERIES, Ticker, check, key, store,
+    FROM, LIMITS, SERIES, Ticker, check, key, store,
 };
 use loom::thread;
 
@@ -30,7 +30,7 @@ fn sweep(ticker: &mut Ticker, seen: &mut u64) -> CounterReading {
 /// Two threads mirror a count from elsewhere; which is the baseline depends on who is first.
 fn racing_baselines() {
     let live = store(LIMITS);
-    let cell = live.counters.acquire(&key(), 1, false).unwrap().cell;
+    let cell = live.counters.acquire(&key(), &FROM, 1, false).unwrap().cell;
     let threads = [10, 15].map(|value| {
         let cell = cell.clone();
         thread::spawn(move || cell.raise_to(value))
@@ -59,8 +59,8 @@ fn of_racing_baselines_the_greatest_value_wins() {
 /// A thread with a cell of its own calls `absolute` and ends; the series goes on with the other cell.
 fn baseline_of_a_folded_cell() {
     let live = store(LIMITS);
-    let first = live.counters.acquire(&key(), 1, false).unwrap().cell;
-    let second = live.counters.acquire(&key(), 2, true).unwrap().cell;
+    let first = live.counters.acquire(&key(), &FROM, 1, false).unwrap().cell;
+    let second = live.counters.acquire(&key(), &FROM, 2, true).unwrap().cell;
     let thread = thread::spawn(move || {
         second.raise_to(10);
         second.raise_to(15);
@@ -87,13 +87,17 @@ fn a_folded_cell_leaves_its_floor() {
 /// The tick evicts a series that somebody calls `absolute` on, which then comes back.
 fn baseline_of_an_evicted_series() {
     let live = store(LIMITS);
-    let cell = live.counters.acquire(&key(), 1, false).unwrap().cell;
+    let cell = live.counters.acquire(&key(), &FROM, 1, false).unwrap().cell;
     let other = live.clone();
     let thread = thread::spawn(move || {
         cell.raise_to(10);
         cell.raise_to(15);
         drop(cell);
-        let cell = other.counters.acquire(&key(), 1, false).unwrap().cell;
+        let cell = other
+            .counters
+            .acquire(&key(), &FROM, 1, false)
+            .unwrap()
+            .cell;
         cell.add(1, 1);
         cell.raise_to(17);
     });

@@ -1,6 +1,6 @@
 //! Gauges: the last value, and the extremes since the last tick.
 
-use super::{LIMITS, SERIES, Ticker, cache, check, hand_out, key, store};
+use super::{FROM, LIMITS, SERIES, Ticker, cache, check, hand_out, key, store};
 use crate::model::frame::GaugePoint;
 use loom::thread;
 
@@ -12,7 +12,7 @@ fn shows(point: &GaugePoint, value: f64) -> bool {
 /// A spike, and back, while the tick takes extremes.
 fn spike_against_sweeps() {
     let live = store(LIMITS);
-    let cell = live.gauges.acquire(&key(), 1, false).unwrap().cell;
+    let cell = live.gauges.acquire(&key(), &FROM, 1, false).unwrap().cell;
     cell.set_to(5.0);
     let thread = thread::spawn(move || {
         cell.set_to(9.0);
@@ -40,7 +40,7 @@ fn a_spike_between_ticks_is_seen() {
 /// Two threads set and add.
 fn two_threads_on_a_level() {
     let live = store(LIMITS);
-    let cell = live.gauges.acquire(&key(), 1, false).unwrap().cell;
+    let cell = live.gauges.acquire(&key(), &FROM, 1, false).unwrap().cell;
     let threads = [1.0, 10.0].map(|by| {
         let cell = cell.clone();
         thread::spawn(move || cell.add(by))
@@ -95,7 +95,7 @@ fn a_value_is_seen_before_its_series_is_evicted() {
 fn eviction_against_revival() {
     let live = store(LIMITS);
     live.gauges
-        .acquire(&key(), 1, false)
+        .acquire(&key(), &FROM, 1, false)
         .unwrap()
         .cell
         .set_to(5.0);
@@ -105,7 +105,7 @@ fn eviction_against_revival() {
     }
     let other = live.clone();
     let thread = thread::spawn(move || {
-        let cell = other.gauges.acquire(&key(), 1, false).unwrap().cell;
+        let cell = other.gauges.acquire(&key(), &FROM, 1, false).unwrap().cell;
         cell.set_to(5.0);
         cell
     });

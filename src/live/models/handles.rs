@@ -2,7 +2,7 @@
 
 use super::super::{Counter, Live, registry::Registry, series::Cells};
 use super::{
-    AMPLE, LIMITS, METRIC, SERIES, Ticker, cache, check, check_weakened, hand_out, key, store,
+    AMPLE, FROM, LIMITS, METRIC, SERIES, Ticker, cache, check, check_weakened, hand_out, key, store,
 };
 use crate::{
     ledger::{Ledger, Part},
@@ -114,7 +114,7 @@ fn totals_never_dip() {
 /// A second thread gets a cell of its own and ends, while the first goes on and the tick folds.
 fn promotion_against_sweeps() {
     let live = store(LIMITS);
-    let first = live.counters.acquire(&key(), 1, false).unwrap().cell;
+    let first = live.counters.acquire(&key(), &FROM, 1, false).unwrap().cell;
     let other = live.clone();
     let second = thread::spawn(move || {
         let mut cache = cache(&other.counters);
@@ -155,7 +155,7 @@ fn folding_needs_the_release_of_a_dropped_handle() {
 fn forgetting_against_revival() {
     let live = store(LIMITS);
     live.counters
-        .acquire(&key(), 1, false)
+        .acquire(&key(), &FROM, 1, false)
         .unwrap()
         .cell
         .add(1, 1);
@@ -225,7 +225,7 @@ fn sleeping_threads_keep_no_series() {
 /// The tick hangs stripes on a cell that two threads share.
 fn stripes_against_records() {
     let live = store(LIMITS);
-    let cell = live.counters.acquire(&key(), 1, false).unwrap().cell;
+    let cell = live.counters.acquire(&key(), &FROM, 1, false).unwrap().cell;
     cell.add(1 << 20, 2);
     let threads = [2, 3].map(|me| {
         let cell = cell.clone();

@@ -7,7 +7,7 @@ use super::super::{
     series::{Cells, Kind},
 };
 use super::{
-    AMPLE, Heard, LIMITS, SERIES, Ticker, admit, cache, check, check_weakened, hand_out, key,
+    AMPLE, FROM, Heard, LIMITS, SERIES, Ticker, admit, cache, check, check_weakened, hand_out, key,
     leave, store,
 };
 use crate::{
@@ -21,7 +21,10 @@ const FIRST: f64 = 5.0;
 
 /// A thread that knows a cell.
 fn cell(live: &Live, me: u32) -> Arc<HistogramCell> {
-    live.histograms.acquire(&key(), me, false).unwrap().cell
+    live.histograms
+        .acquire(&key(), &FROM, me, false)
+        .unwrap()
+        .cell
 }
 
 #[track_caller]
@@ -138,7 +141,11 @@ fn shared_news_need_their_release() {
 fn folding_against_records() {
     let live = store(LIMITS);
     let first = cell(&live, 1);
-    let second = live.histograms.acquire(&key(), 2, true).unwrap().cell;
+    let second = live
+        .histograms
+        .acquire(&key(), &FROM, 2, true)
+        .unwrap()
+        .cell;
     second.put(FIRST, 1, 2);
     let thread = thread::spawn(move || {
         second.put(8.0, 1, 2);

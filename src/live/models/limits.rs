@@ -1,7 +1,7 @@
 //! Limits and the ledger: never above, and nothing is lost.
 
 use super::super::{Live, registry::Limits};
-use super::{LIMITS, METRIC, Ticker, check, key_with, leave, store};
+use super::{FROM, LIMITS, METRIC, Ticker, check, key_with, leave, store};
 use crate::{
     ledger::{BASE, Ledger, Part, SMALLEST},
     util::sync::{Arc, quietly},
@@ -21,7 +21,10 @@ fn two_for_one_place() {
     let threads = ["a", "b"].map(|label| {
         let live = live.clone();
         thread::spawn(move || {
-            let grant = live.counters.acquire(&key_with(label), 1, false).unwrap();
+            let grant = live
+                .counters
+                .acquire(&key_with(label), &FROM, 1, false)
+                .unwrap();
             grant.cell.add(1, 2);
             grant.id.is_some()
         })
@@ -45,11 +48,14 @@ fn a_metric_has_no_more_series_than_its_limit() {
 /// The tick evicts the series that has the only place, while one thread wants that place and one wants the series back.
 fn eviction_frees_the_only_place() {
     let live = store(ONE);
-    drop(live.counters.acquire(&key_with("a"), 1, false));
+    drop(live.counters.acquire(&key_with("a"), &FROM, 1, false));
     let threads = ["a", "b"].map(|label| {
         let live = live.clone();
         thread::spawn(move || {
-            let grant = live.counters.acquire(&key_with(label), 2, false).unwrap();
+            let grant = live
+                .counters
+                .acquire(&key_with(label), &FROM, 2, false)
+                .unwrap();
             grant.cell.add(1, 2);
         })
     });
@@ -84,7 +90,7 @@ fn two_names_for_one_place() {
         thread::spawn(move || {
             let key = Key::from_static_name(name);
             live.counters
-                .acquire(&key, 1, false)
+                .acquire(&key, &FROM, 1, false)
                 .unwrap()
                 .cell
                 .add(1, 2);
@@ -109,7 +115,7 @@ fn there_are_no_more_names_than_their_limit() {
 fn eviction_in_a_full_ledger() {
     let live = store(LIMITS);
     live.counters
-        .acquire(&key_with("a"), 1, false)
+        .acquire(&key_with("a"), &FROM, 1, false)
         .unwrap()
         .cell
         .add(1, 1);
@@ -118,7 +124,10 @@ fn eviction_in_a_full_ledger() {
     leave(&live.ledger, 0);
     let other = live.clone();
     let thread = thread::spawn(move || {
-        let grant = other.counters.acquire(&key_with("b"), 1, false).unwrap();
+        let grant = other
+            .counters
+            .acquire(&key_with("b"), &FROM, 1, false)
+            .unwrap();
         grant.cell.add(1, 1);
     });
     ticker.evicts = true;

@@ -26,10 +26,10 @@ use super::{
 use crate::{
     codec::{buckets, distribution},
     ledger::{BASE, Ledger, PARTS, Part},
-    model::frame::{GaugePoint, SeriesId},
+    model::frame::{CLASS_BITS, GaugePoint, SeriesId},
     util::sync::{Arc, Order, Weakened, quietly},
 };
-use metrics::{Key, Label};
+use metrics::{Key, Label, Level, Metadata};
 
 /// More than any model needs.
 const AMPLE: usize = 1 << 28;
@@ -37,7 +37,13 @@ const AMPLE: usize = 1 << 28;
 const METRIC: &str = "m";
 
 /// Places are given in order: the kind's spare series, the overflow series of [`METRIC`], and then this one.
-const SERIES: SeriesId = 2;
+const SERIES: SeriesId = 2 << CLASS_BITS;
+
+/// The overflow series of [`METRIC`].
+const OVERFLOW: SeriesId = 1 << CLASS_BITS;
+
+/// What the call that registers a key says beside it.
+const FROM: Metadata<'static> = Metadata::new("models", Level::INFO, None);
 
 /// Runs `model` once for each schedule.
 fn check(model: fn()) {
@@ -70,8 +76,8 @@ fn store(limits: Limits) -> std::sync::Arc<Live> {
 
 fn admit<K: Kind>(registry: &Registry<K>) {
     let overflow = Key::from_parts(METRIC, vec![Label::new("overflow", "true")]);
-    let grant = quietly(|| registry.acquire(&overflow, 9, false));
-    assert_eq!(grant.and_then(|grant| grant.id), Some(SERIES - 1));
+    let grant = quietly(|| registry.acquire(&overflow, &FROM, 9, false));
+    assert_eq!(grant.and_then(|grant| grant.id), Some(OVERFLOW));
 }
 
 /// The key of [`SERIES`], if it is the first one asked for.
@@ -109,7 +115,7 @@ fn hand_out<K: Kind>(
         Look::Promote => true,
         Look::Miss => false,
     };
-    let grant = registry.acquire(key, me, own).unwrap();
+    let grant = registry.acquire(key, &FROM, me, own).unwrap();
     cache.put(key, &grant, 0);
     grant.cell
 }

@@ -7,7 +7,9 @@ use super::super::{
         PINS_KNOWN, UNPIN, WEAK_MADE,
     },
 };
-use super::{AMPLE, LIMITS, Ticker, admit, cache, check, check_weakened, hand_out, key, store};
+use super::{
+    AMPLE, FROM, LIMITS, Ticker, admit, cache, check, check_weakened, hand_out, key, store,
+};
 use crate::{
     ledger::{Ledger, Part},
     util::{
@@ -116,7 +118,7 @@ fn acquaintance_against_eviction() {
     let ledger = quietly(|| Arc::new(Ledger::new(AMPLE)));
     let live = std::sync::Arc::new(Live::new(ledger, LIMITS).unwrap());
     admit(&live.counters);
-    let first = live.counters.acquire(&key(), 1, false).unwrap().cell;
+    let first = live.counters.acquire(&key(), &FROM, 1, false).unwrap().cell;
     let grave = Arc::grave(&first);
     drop(first);
     let alive = live.ledger.part(Part::Series);
@@ -158,7 +160,7 @@ fn company_against_burial(comes: bool) {
     let mut ticker = Ticker::evicting(&live);
     ticker.settle();
     let with_one = live.ledger.part(Part::Series);
-    let next = live.counters.acquire(&key(), 1, false).unwrap();
+    let next = live.counters.acquire(&key(), &FROM, 1, false).unwrap();
     let mut known = cache(&live.counters);
     if !comes {
         known.put(&key(), &next, 0);

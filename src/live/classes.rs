@@ -1,0 +1,199 @@
+//! Which retention class a new series gets: the class of the first rule that it fulfils, else class 0.
+//!
+//! Looked up when a series is registered for the first time, never on a hit. A series keeps its class for as long as
+//! its id is known; how many series a class has says whether it may be given another meaning.
+
+use crate::{
+    ledger::{Full, Ledger, Part},
+    model::{
+        frame::CLASSES,
+        matcher::{Rule, Subject},
+    },
+    util::{
+        layout,
+        sync::{Arc, AtomicBool, AtomicUsize, Mutex},
+    },
+};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The rules, and how many series each class has.
+pub(crate) struct Classes {
+    /// Charged for what they hold. Replaced as a whole.
+    rules: Mutex<Vec<Rule>>,
+    /// There are rules. Without any, nothing is locked.
+    has_rules: AtomicBool,
+    /// Series of each class but the default, and registrations under way that may become one. Added to under the lock
+    /// of the rules, or while it was already counted.
+    series: [AtomicUsize; CLASSES],
+    ledger: Arc<Ledger>,
+}
+
+/// A registration under way: its class does not change its meaning meanwhile.
+pub(super) struct Claim<'a> {
+    classes: &'a Classes,
+    class: usize,
+}
+
+impl Classes {
+    pub(super) fn new(ledger: Arc<Ledger>) -> Self {
+        Self {
+            rules: Mutex::new(Vec::new()),
+            has_rules: AtomicBool::new(false),
+            series: std::array::from_fn(|_| AtomicUsize::new(0)),
+            ledger,
+        }
+    }
+
+    /// The class for a series that is new.
+    pub(super) fn claim(&self, subject: &Subject<'_>) -> Claim<'_> {
+        if !self.has_rules.load(Relaxed) {
+            return Claim {
+                classes: self,
+                class: 0,
+            };
+        }
+        let rules = self.rules.lock();
+        let rule = rules.iter().find(|(matcher, _)| matcher.matches(subject));
+        let class = rule.map_or(0, |(_, class)| *class);
+        self.enter(class);
+        Claim {
+            classes: self,
+            class,
+        }
+    }
+
+    /// A series was registered whose class is claimed.
+    pub(super) fn enter(&self, class: usize) {
+        if let Some(series) = self.counted(class) {
+            series.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// A series was removed for good.
+    pub(super) fn leave(&self, class: usize) {
+        if let Some(series) = self.counted(class) {
+            series.fetch_sub(1, Relaxed);
+        }
+    }
+
+    fn counted(&self, class: usize) -> Option<&AtomicUsize> {
+        self.series.get(class).filter(|_| class > 0)
+    }
+
+    /// Replaces the rules by those that `decide` makes, which is told what classes have series.
+    ///
+    /// # Errors
+    ///
+    /// What `decide` fails with, and [`Full`]; the old rules hold on then.
+    #[cfg_attr(loom, expect(dead_code, reason = "models have no rules"))]
+    pub(crate) fn change<E: From<Full>>(
+        &self,
+        decide: impl FnOnce([bool; CLASSES]) -> Result<Vec<Rule>, E>,
+    ) -> Result<(), E> {
+        let mut rules = self.rules.lock();
+        let new = decide(self.series.each_ref().map(|n| n.load(Relaxed) > 0))?;
+        self.ledger.reserve(Part::Index, bytes(&new))?;
+        self.has_rules.store(!new.is_empty(), Relaxed);
+        let old = std::mem::replace(&mut *rules, new);
+        let charged = bytes(&old);
+        drop(old);
+        self.ledger.release(Part::Index, charged);
+        Ok(())
+    }
+}
+
+impl Claim<'_> {
+    pub(super) fn class(&self) -> usize {
+        self.class
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.classes.leave(self.class);
+    }
+}
+
+/// Bytes of rules on the heap.
+fn bytes(rules: &Vec<Rule>) -> usize {
+    let matchers: usize = rules.iter().map(|(matcher, _)| matcher.bytes()).sum();
+    layout::vec::<Rule>(rules.capacity()) + matchers
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{
+        ledger::SMALLEST,
+        model::{MetricKind, glob::Glob, matcher::Matcher},
+    };
+
+    fn named(pattern: &str) -> Matcher {
+        Matcher {
+            name: Some(Glob::new(pattern)),
+            ..Matcher::default()
+        }
+    }
+
+    fn subject(name: &str) -> Subject<'_> {
+        Subject {
+            name,
+            kind: MetricKind::Gauge,
+            labels: b"",
+            origin: None,
+        }
+    }
+
+    fn used(classes: &Classes) -> [bool; CLASSES] {
+        let mut seen = [false; CLASSES];
+        let kept = classes.change(|used| {
+            seen = used;
+            Err(Full)
+        });
+        assert_eq!(kept, Err(Full));
+        seen
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_decides() {
+        let classes = Classes::new(Arc::new(Ledger::new(SMALLEST)));
+        assert_eq!(classes.claim(&subject("a_b")).class(), 0);
+        let rules = vec![(named("a*"), 2), (named("*b"), 1)];
+        classes.change(|_| Ok::<_, Full>(rules)).unwrap();
+        for (name, class) in [("a_b", 2), ("b", 1), ("c", 0)] {
+            assert_eq!(classes.claim(&subject(name)).class(), class);
+        }
+    }
+
+    #[test]
+    fn a_class_is_in_use_from_the_claim_until_its_last_series_is_gone() {
+        let classes = Classes::new(Arc::new(Ledger::new(SMALLEST)));
+        classes
+            .change(|_| Ok::<_, Full>(vec![(named("*"), 3)]))
+            .unwrap();
+        let claim = classes.claim(&subject("a"));
+        assert_eq!(used(&classes), [false, false, false, true]);
+        classes.enter(claim.class());
+        drop(claim);
+        assert_eq!(used(&classes), [false, false, false, true]);
+        classes.leave(3);
+        assert_eq!(used(&classes), [false; CLASSES]);
+    }
+
+    #[test]
+    fn rules_are_charged_and_given_back() {
+        let ledger = Arc::new(Ledger::new(SMALLEST));
+        let classes = Classes::new(ledger.clone());
+        let long = "x".repeat(1000);
+        classes
+            .change(|_| Ok::<_, Full>(vec![(named(&long), 1)]))
+            .unwrap();
+        assert_eq!(ledger.part(Part::Index), 1000 + size_of::<Rule>());
+        let longer = "x".repeat(SMALLEST);
+        let refused = classes.change(|_| Ok::<_, Full>(vec![(named(&longer), 1)]));
+        assert_eq!(refused, Err(Full));
+        assert_eq!(classes.claim(&subject(&long)).class(), 1);
+        classes.change(|_| Ok::<_, Full>(Vec::new())).unwrap();
+        assert_eq!(ledger.part(Part::Index), 0);
+    }
+}
