@@ -176,6 +176,37 @@ fn what_was_recorded_just_before_an_eviction_is_in_history() {
     assert_eq!(store.recall.counters("n").total(), Some(7));
 }
 
+/// Tick numbers wrap. When history reached back further than half of them, as at 10 ms after a sleep of 249 days, windows
+/// left out series that had been evicted since; when it reached back further than all of them, these were forgotten.
+#[test]
+fn an_evicted_series_stays_in_a_history_that_is_longer_than_tick_numbers() {
+    const DAY: Duration = secs(86_400);
+    let finest = Duration::from_millis(10);
+    // The axis of so long a history must fit into the budget, which is not filled.
+    let long = small().memory_budget(1 << 40);
+    let long = long.resolution(finest).retention(366 * DAY);
+    let store = Store::from(long.idle_timeout(finest));
+    store.recorder.scope(|| counter!("first").increment(1));
+    store.tick(finest);
+    store.recorder.scope(|| counter!("n").increment(3));
+    store.tick(270 * DAY);
+    for _ in 0..3 {
+        store.recorder.scope(|| {
+            for i in 0..3 {
+                counter!("crowd", "i" => i.to_string()).increment(1);
+            }
+        });
+        store.tick(finest);
+    }
+    assert_eq!(live(&store, "n"), 0);
+    let increase = || store.recall.counters("n").over(Duration::MAX).increase();
+    assert_eq!(increase(), Some(3));
+    store.tick(231 * DAY);
+    assert_eq!(increase(), Some(3));
+    store.tick(finest);
+    assert_eq!(increase(), Some(3));
+}
+
 #[test]
 fn nothing_is_evicted_while_there_is_room() {
     let store = Store::from(small());

@@ -268,13 +268,14 @@ impl Core {
         let mut scratch = Charge::new(&self.live.ledger, Part::Queries, bytes)?;
         let mut members = Vec::with_capacity(most);
         let mut full = Ok(());
+        let registry = K::registry(&self.live);
         name.for_each_member(|id| {
             if full.is_err() {
                 return;
             }
-            let member = K::registry(&self.live).with(id, |entry| {
+            let member = registry.with(id, |entry| {
                 let labels = accepted(entry, name, query)?;
-                if query.window.is_some() && entry.is_past(oldest) {
+                if query.window.is_some() && entry.is_past(oldest, registry.now.load(Relaxed)) {
                     return None;
                 }
                 // Labels are for groups only.

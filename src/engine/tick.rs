@@ -170,7 +170,7 @@ impl Engine {
         Sweep {
             tick: low(number),
             before: low(self.before),
-            forget_after: low(number.saturating_sub(oldest)),
+            forget_after: low(number.saturating_sub(oldest).min(u32::MAX.into())),
             evict_after: pressed.then(|| low(idle.min(u64::from(u32::MAX)))),
         }
     }

@@ -98,7 +98,7 @@ pub(crate) struct Registry<K: Kind> {
     /// Series that were removed for good, ever. While it stays, a walk over a name's members meets each series once.
     pub(crate) forgotten: AtomicU64,
     /// Number of the newest sweep, wrapping.
-    pub(super) now: AtomicU32,
+    pub(crate) now: AtomicU32,
     pub(super) offenders: Arc<Offenders>,
     pub(super) classes: Arc<Classes>,
     /// For what has no name of its own.

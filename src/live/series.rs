@@ -136,9 +136,11 @@ impl<K: Kind> Entry<K> {
     }
 
     /// Whether the series was evicted before the tick `oldest`, so that no frame from there on mentions it. Its id may be
-    /// another's in later frames.
-    pub(crate) fn is_past(&self, oldest: Option<u32>) -> bool {
-        let before = |oldest: u32| self.touched.wrapping_sub(oldest).cast_signed() < 0;
+    /// another's in later frames. `now` is the tick of the newest sweep: numbers wrap, and a history may be longer than
+    /// half of them.
+    pub(crate) fn is_past(&self, oldest: Option<u32>, now: u32) -> bool {
+        let age = |tick: u32| now.wrapping_sub(tick);
+        let before = |oldest: u32| age(self.touched) > age(oldest);
         matches!(self.cells, Cells::Ghost(_)) && oldest.is_none_or(before)
     }
 }
