@@ -3,7 +3,7 @@
 use crate::{
     codec::{buckets, distribution},
     live::key,
-    model::labels,
+    model::{glob::Glob, labels},
 };
 use metrics::Key;
 
@@ -68,6 +68,12 @@ pub fn canonical(key: &Key) -> Option<Vec<u8>> {
 #[must_use]
 pub fn same_labels(key: &Key, canonical: &[u8]) -> bool {
     key::same_labels(key, canonical)
+}
+
+/// Whether a pattern fits the whole of a text.
+#[must_use]
+pub fn fits(pattern: &str, text: &str) -> bool {
+    Glob::new(pattern).matches(text)
 }
 
 /// Names and values in canonical bytes.

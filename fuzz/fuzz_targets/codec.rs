@@ -1,4 +1,4 @@
-//! Decoders take any bytes; what is encoded comes back; keys are equal when their labels are.
+//! Decoders take any bytes; what is encoded comes back; keys are equal when their labels are; patterns fit what they say.
 #![no_main]
 
 #[path = "common/text.rs"]
@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use metrics_recall::{
     fuzzing::{
         Bucket, LONGEST_KEY, MOST_LABELS, MOST_SPANS, Span, canonical, decode_buckets,
-        encode_buckets, encode_distribution, labels, same_labels, settle_buckets,
+        encode_buckets, encode_distribution, fits, labels, same_labels, settle_buckets,
         split_distribution, visit_buckets,
     },
     metrics::{Key, Label},
@@ -33,6 +33,19 @@ enum Input<'a> {
         order: Vec<u8>,
         bytes: &'a [u8],
     },
+    Pattern {
+        text: &'a str,
+        /// The pattern, in pieces of the text.
+        pieces: Vec<Piece<'a>>,
+    },
+}
+
+#[derive(Arbitrary, Debug)]
+enum Piece<'a> {
+    Star,
+    /// So many characters of the text, from one of them on.
+    Part(u8, u8),
+    Any(&'a str),
 }
 
 /// Codes near each other are the usual case; so are small counts.
@@ -199,6 +212,42 @@ fn keys(name: Text<'_>, one: &Labels<'_>, other: &Labels<'_>, order: &[u8], any:
     }
 }
 
+/// By the definition: `ends` are the places in the text at which what was read of the pattern may end.
+fn fits_naively(pattern: &str, text: &str) -> bool {
+    let text: Vec<char> = text.chars().collect();
+    let mut ends = vec![false; text.len() + 1];
+    ends[0] = true;
+    for wanted in pattern.chars() {
+        let mut any = false;
+        let next = |at: usize| match wanted {
+            '*' => {
+                any |= ends[at];
+                any
+            }
+            _ => at > 0 && ends[at - 1] && text[at - 1] == wanted,
+        };
+        ends = (0..ends.len()).map(next).collect();
+    }
+    ends[text.len()]
+}
+
+fn pattern(text: &str, pieces: &[Piece<'_>]) {
+    let chars: Vec<char> = text.chars().collect();
+    let mut pattern = String::new();
+    for piece in pieces {
+        match piece {
+            Piece::Star => pattern.push('*'),
+            Piece::Any(text) => pattern.push_str(text),
+            Piece::Part(from, len) => {
+                let part = chars.iter().skip((*from).into()).take((*len).into());
+                pattern.extend(part);
+            }
+        }
+    }
+    let expected = fits_naively(&pattern, text);
+    assert_eq!(fits(&pattern, text), expected, "{pattern:?} and {text:?}");
+}
+
 fuzz_target!(|input: Input<'_>| {
     match input {
         Input::Bytes(bytes) => any_bytes(bytes),
@@ -211,5 +260,6 @@ fuzz_target!(|input: Input<'_>| {
             order,
             bytes,
         } => keys(name, &one, &other, &order, bytes),
+        Input::Pattern { text, pieces } => pattern(text, &pieces),
     }
 });

@@ -4,7 +4,7 @@
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use metrics_recall::{
-    Clock, Error, MemoryProfile, Recall,
+    Clock, Error, MemoryProfile, MetricKind, ProfileConfig, Recall, RetentionRule, Tier,
     metrics::{Key, Level, Metadata, Recorder},
 };
 use std::time::Duration;
@@ -14,6 +14,10 @@ struct Input<'a> {
     environment: &'a str,
     padding: u8,
     profile: Option<u8>,
+    custom: Option<Custom>,
+    rules: Vec<RuleOf<'a>>,
+    /// In place of those, while the store runs.
+    later: Option<Vec<RuleOf<'a>>>,
     budget: Option<Number>,
     resolution: Option<Time>,
     series: Option<Number>,
@@ -25,6 +29,74 @@ struct Input<'a> {
     wall_steps: i64,
     records: u8,
     advance: Time,
+}
+
+/// What differs from the profile.
+#[derive(Arbitrary, Debug)]
+struct Custom {
+    tiers: Vec<(Time, Time)>,
+    schemas: Option<(u8, u8)>,
+}
+
+impl Custom {
+    fn get(&self, profile: MemoryProfile) -> ProfileConfig {
+        let mut config = profile.config();
+        let tiers = self.tiers.iter();
+        config.tiers = tiers.map(|(a, b)| Tier::new(a.get(), b.get())).collect();
+        if let Some((finest, coarsest)) = self.schemas {
+            (config.schema, config.coarsest_schema) = (finest, coarsest);
+        }
+        config
+    }
+}
+
+#[derive(Arbitrary, Debug)]
+struct RuleOf<'a> {
+    name: Option<&'a str>,
+    kind: Option<bool>,
+    labels: Vec<(&'a str, &'a str)>,
+    level: Option<u8>,
+    verbose: Option<u8>,
+    target: Option<&'a str>,
+    keep: Vec<Time>,
+}
+
+impl RuleOf<'_> {
+    fn get(&self) -> RetentionRule {
+        let mut rule = RetentionRule::new().keep(self.keep.iter().map(|time| time.get()));
+        if let Some(name) = self.name {
+            rule = rule.name(name);
+        }
+        if let Some(is_counter) = self.kind {
+            rule = rule.kind(match is_counter {
+                true => MetricKind::Counter,
+                false => MetricKind::Histogram,
+            });
+        }
+        for (name, value) in &self.labels {
+            rule = rule.label(*name, *value);
+        }
+        if let Some(at) = self.level {
+            rule = rule.level(level(at));
+        }
+        if let Some(at) = self.verbose {
+            rule = rule.verbose(level(at));
+        }
+        if let Some(target) = self.target {
+            rule = rule.target(target);
+        }
+        rule
+    }
+}
+
+fn level(at: u8) -> Level {
+    match at % 5 {
+        0 => Level::TRACE,
+        1 => Level::DEBUG,
+        2 => Level::INFO,
+        3 => Level::WARN,
+        _ => Level::ERROR,
+    }
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -82,7 +154,8 @@ const KNOWN: [(&str, MemoryProfile); 11] = [
 
 fn assert_reads_well(message: &str) {
     let first = message.chars().next();
-    assert!(first.is_some_and(char::is_lowercase), "{message:?}");
+    let is_small = |c: char| c.is_lowercase() || c.is_ascii_digit();
+    assert!(first.is_some_and(is_small), "{message:?}");
 }
 
 fn environment(name: &str) {
@@ -102,37 +175,44 @@ fn environment(name: &str) {
     }
 }
 
-/// How many settings are outside of what the builder's documentation allows.
+/// How many settings are outside of what the builder's documentation allows, tiers and rules left aside.
 fn wrong(input: &Input<'_>) -> usize {
     let minute = Duration::from_secs(60);
     let year = Duration::from_secs(366 * 86_400);
-    let budget = input.budget.map(Number::get);
+    let profile = input.profile.map(profile).unwrap_or_default();
+    let budget = input
+        .budget
+        .map_or(profile.config().memory_budget, Number::get);
+    let tiers = input.custom.iter().flat_map(|custom| custom.tiers.first());
+    let finest = tiers.map(|tier| tier.0).next();
     let resolution = input
         .resolution
-        .map_or(Duration::from_secs(1), |time| time.get());
+        .or(finest)
+        .map_or(Duration::from_secs(1), Time::get);
     let divides = resolution >= Duration::from_millis(10)
         && resolution <= minute
         && minute.as_nanos().is_multiple_of(resolution.as_nanos());
-    let lasts = |time: Option<Time>, preset: u64| {
-        let time = time.map_or(Duration::from_secs(preset), Time::get);
-        resolution <= time && time <= year
-    };
-    let preset = match input.profile.map(profile).unwrap_or_default() {
-        MemoryProfile::Edge => 120,
-        MemoryProfile::Production => 600,
-        MemoryProfile::Staging => 1_800,
-        _ => 3_600,
-    };
+    let lasts = |time: Duration| resolution <= time && time <= year;
+    let retention = input.retention.map(Time::get);
+    let idle = input.idle.map_or(profile.config().idle_timeout, Time::get);
     let counts = |n: Option<Number>| n.is_none_or(|n| (1..=1 << 30).contains(&n.get()));
-    let right = [
-        budget.is_none_or(|bytes| (128 << 10..=1 << 46).contains(&bytes)),
+    let tiers = [
+        (128 << 10..=1 << 46).contains(&budget),
         divides,
-        lasts(input.retention, preset),
-        counts(input.series),
-        counts(input.metrics),
-        lasts(input.idle, 600),
+        retention.is_none_or(lasts),
     ];
-    right.into_iter().filter(|right| !right).count()
+    let others = [counts(input.series), counts(input.metrics), lasts(idle)];
+    let wrong = tiers.iter().chain(&others).filter(|right| !**right).count();
+    // A time axis takes sixteen bytes a tick, and may take an eighth of the budget.
+    let fits =
+        |time: Duration| time.as_nanos().div_ceil(resolution.as_nanos()) <= budget as u128 / 128;
+    let is_overlong = tiers == [true; 3] && !retention.is_none_or(fits);
+    wrong + usize::from(is_overlong && !has_own_tiers(input))
+}
+
+/// Whether more may be wrong than [`wrong`] counts.
+fn has_own_tiers(input: &Input<'_>) -> bool {
+    input.custom.is_some() || !input.rules.is_empty()
 }
 
 fn profile(at: u8) -> MemoryProfile {
@@ -144,14 +224,19 @@ fn profile(at: u8) -> MemoryProfile {
     }
 }
 
-fn refused(error: &Error, problems: usize) {
+/// Gives how many problems an error names.
+fn refused(error: &Error) -> usize {
     let message = error.to_string();
-    assert!(error.is_invalid() && problems > 0, "{message}");
+    assert!(error.is_invalid(), "{message}");
     for problem in message.split("; ") {
         assert_reads_well(problem);
     }
-    assert_eq!(message.split("; ").count(), problems, "{message}");
     assert!(format!("{error:?}").contains(&message));
+    message.split("; ").count()
+}
+
+fn rules(rules: &[RuleOf<'_>]) -> Vec<RetentionRule> {
+    rules.iter().map(RuleOf::get).collect()
 }
 
 fn store(input: &Input<'_>) {
@@ -161,6 +246,12 @@ fn store(input: &Input<'_>) {
     let mut builder = Recall::builder().clock(clock);
     if let Some(at) = input.profile {
         builder = builder.profile(profile(at));
+    }
+    if let Some(custom) = &input.custom {
+        builder = builder.config(custom.get(input.profile.map(profile).unwrap_or_default()));
+    }
+    for rule in rules(&input.rules) {
+        builder = builder.retain(rule);
     }
     if let Some(n) = input.budget {
         builder = builder.memory_budget(n.get());
@@ -184,7 +275,12 @@ fn store(input: &Input<'_>) {
     let problems = wrong(input);
     let (recorder, recall) = match builder.build() {
         Ok(built) => built,
-        Err(error) => return refused(&error, problems),
+        Err(error) => {
+            let named = refused(&error);
+            assert!(named >= problems, "{error}");
+            assert!(has_own_tiers(input) || named == problems, "{error}");
+            return;
+        }
     };
     assert_eq!(problems, 0, "a store out of wrong settings: {input:?}");
 
@@ -195,6 +291,12 @@ fn store(input: &Input<'_>) {
         recorder
             .register_histogram(&key, &metadata)
             .record(f64::from(n));
+        if n == 9
+            && let Some(later) = &input.later
+            && let Err(error) = recall.set_retention_rules(rules(later))
+        {
+            refused(&error);
+        }
     }
     hands.advance(input.advance.get());
     let tick = recall.tick();

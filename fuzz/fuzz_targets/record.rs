@@ -62,9 +62,9 @@ impl Bench {
         let (clock, hands) = Clock::manual();
         hands.advance(setup.elapsed.get());
         let budget = setup.budget();
-        let builder = Recall::builder()
+        let builder = setup
+            .apply(Recall::builder())
             .clock(clock)
-            .profile(setup.profile())
             .memory_budget(budget)
             .resolution(setup.resolution())
             .retention(setup.retention())

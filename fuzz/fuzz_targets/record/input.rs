@@ -2,7 +2,7 @@
 
 use crate::text::{Labels, Text};
 use arbitrary::Arbitrary;
-use metrics_recall::{MemoryProfile, MetricKind, metrics::Key};
+use metrics_recall::{MemoryProfile, MetricKind, RecallBuilder, RetentionRule, Tier, metrics::Key};
 use std::time::Duration;
 
 #[derive(Arbitrary, Debug)]
@@ -20,6 +20,7 @@ pub struct Setup {
     pub idle: u8,
     series: Option<u8>,
     metrics: Option<u8>,
+    tiers: u8,
     /// On the clock before the store exists.
     pub elapsed: Advance,
 }
@@ -32,7 +33,7 @@ impl Setup {
         SMALLEST + usize::from(self.budget) * 30
     }
 
-    pub fn profile(&self) -> MemoryProfile {
+    fn profile(&self) -> MemoryProfile {
         match self.profile % 4 {
             0 => MemoryProfile::Edge,
             1 => MemoryProfile::Production,
@@ -41,13 +42,29 @@ impl Setup {
         }
     }
 
+    /// Profile, tiers and rules.
+    pub fn apply(&self, builder: RecallBuilder) -> RecallBuilder {
+        if !self.is_tiered() {
+            let mut config = self.profile().config();
+            config.tiers = vec![Tier::new(self.resolution(), self.retention())];
+            return builder.config(config);
+        }
+        let (short, long) = ([self.resolution()], [self.retention()]);
+        builder
+            .profile(self.profile())
+            .retain(RetentionRule::new().name("a").keep(short))
+            .retain(RetentionRule::new().label("b", "*").keep(long))
+            .retain(RetentionRule::new().kind(MetricKind::Gauge).keep(short))
+    }
+
+    /// Whether history has coarser tiers and retention rules, which the model does not know.
+    pub fn is_tiered(&self) -> bool {
+        self.tiers > 191
+    }
+
     /// Buckets per octave, as a power of two.
     pub fn schema(&self) -> i32 {
-        match self.profile() {
-            MemoryProfile::Edge => 3,
-            MemoryProfile::Development => 5,
-            _ => 4,
-        }
+        self.profile().config().schema.into()
     }
 
     pub fn resolution(&self) -> Duration {
@@ -57,9 +74,14 @@ impl Setup {
 
     pub fn retention(&self) -> Duration {
         match self.retention {
-            255 => Duration::from_secs(366 * 86_400),
+            255 => self.resolution() * self.most_ticks(),
             n => self.resolution() * (1 + u32::from(n)),
         }
+    }
+
+    /// Ticks whose time axis takes an eighth of the budget, at sixteen bytes each.
+    fn most_ticks(&self) -> u32 {
+        u32::try_from(self.budget() / 128).unwrap_or(u32::MAX)
     }
 
     pub fn series(&self) -> usize {

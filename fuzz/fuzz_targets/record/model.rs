@@ -66,7 +66,7 @@ pub struct Model {
     pub schema: i32,
     /// Any histogram that ever existed.
     pub observed: BTreeSet<String>,
-    /// Ticks were lost, or points came late.
+    /// Ticks were lost, points came late, or there is more to history than is known here.
     pub broken: bool,
     /// A key was met whose name is too long, or one too many.
     pub nameless: bool,
@@ -101,7 +101,7 @@ impl Model {
             sizes: BTreeMap::new(),
             schema: setup.schema(),
             observed: BTreeSet::new(),
-            broken: false,
+            broken: setup.is_tiered(),
             nameless: false,
             unread: false,
             limited: setup.is_limited(),
