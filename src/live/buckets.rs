@@ -85,8 +85,7 @@ pub(crate) enum Place<'a> {
 /// Number of the page of a bucket, and the bucket's place there; for the magnitude of a code that is not zero.
 #[inline(always)]
 fn split(magnitude: u32) -> (u32, usize) {
-    // Saturates for negative codes, which come here as large numbers and find no page.
-    let at = magnitude.saturating_add(SHIFT);
+    let at = magnitude + SHIFT;
     (at / CODES, (at % CODES) as usize)
 }
 
@@ -137,7 +136,7 @@ fn fill<'a, T>(cell: &'a OnceBox<T>, ledger: &Ledger, make: impl FnOnce() -> T) 
 }
 
 impl Buckets {
-    /// The word of a bucket near the first value: where nearly all counts go.
+    /// The word of a positive bucket near the first value: where nearly all counts go.
     #[inline(always)]
     pub(crate) fn near_word(&self, code: Code) -> Option<&AtomicU32> {
         let (page, at) = split(code.cast_unsigned());

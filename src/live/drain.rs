@@ -93,6 +93,11 @@ pub(crate) trait Visit: Kind {
     /// Cells have left: some remain and take over `carry`, or none do and the series is evicted.
     fn settle(entry: &mut Entry<Self>, id: SeriesId, carry: u64, to: &mut Collector);
 
+    /// Whether threads still hold something of an evicted series; the tick must not forget it then.
+    fn is_pinned(_: &Series<Self>) -> bool {
+        false
+    }
+
     /// Whether the draft has room for what [`Visit::settle`] may write.
     fn has_room(to: &mut Collector) -> bool;
 
@@ -160,7 +165,7 @@ impl<K: Visit> Registry<K> {
         let is_evictable = sweep.evict_after.is_some_and(|after| age > after);
         match &entry.cells {
             Cells::Ghost(series) => {
-                if age > sweep.forget_after {
+                if age > sweep.forget_after && !K::is_pinned(series) {
                     K::retire(series, &entry.memory);
                     self.forget(shard, at);
                     swept.forgotten += 1;

@@ -6,18 +6,19 @@
 
 use super::{
     buckets::Buckets,
+    lanes::{LaneCell, Lanes},
     name::Name,
     series::{Kind, Series},
 };
 use crate::{
-    ledger::Part,
+    ledger::{Ledger, Part},
     model::{
         MetricKind,
         schema::{Code, Schema},
     },
     util::{
         order::{key_of, value_of},
-        sync::{Arc, AtomicI64, AtomicU64, Order, order},
+        sync::{Arc, AtomicI64, AtomicU64, OnceBox, Order, order},
     },
 };
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -38,7 +39,7 @@ pub(crate) struct HistogramCell {
 
 /// The single writer's part.
 #[derive(Debug, Default)]
-struct Owned {
+pub(crate) struct Owned {
     buckets: Buckets,
     hot: Hot,
 }
@@ -63,6 +64,8 @@ pub(crate) struct Shared {
     /// Bits of an f64: sum of the values since the last tick.
     sum: AtomicU64,
     extremes: Extremes,
+    /// Hung here by the tick when threads that share a handle write a lot.
+    lanes: OnceBox<Lanes>,
 }
 
 /// The single writer raises `highest`.
@@ -184,72 +187,91 @@ impl Gathered {
 }
 
 /// `sum + rest + value` as a sum and a rest, exactly (Knuth's two-sum). A sum that would leave the floats stays.
-#[inline(always)]
 pub(crate) fn two_sum(sum: f64, rest: f64, value: f64) -> (f64, f64) {
     let next = sum + value;
     if !next.is_finite() {
-        return stay(sum, rest);
+        return (sum, rest);
     }
+    add_exactly(sum, rest, value, next)
+}
+
+/// `next` is `sum + value`, and finite.
+#[inline(always)]
+fn add_exactly(sum: f64, rest: f64, value: f64, next: f64) -> (f64, f64) {
     let back = next - sum;
     let lost = (sum - (next - back)) + (value - back);
     (next, rest + lost)
 }
 
-/// Keeps the branch to here a branch: as a choice of values it would be in the way of the next sum.
-#[cold]
-#[inline(never)]
-fn stay(sum: f64, rest: f64) -> (f64, f64) {
-    (sum, rest)
-}
-
 impl Owned {
-    /// The usual case: one value, whose bucket has been touched before. False: it is not, and nothing was done.
+    /// The usual case: one positive value, whose bucket has been touched before. False: it is not, and nothing was done.
     #[inline(always)]
-    fn record_one(&self, code: Code, value: f64) -> bool {
+    pub(crate) fn record_one(&self, code: Code, value: f64) -> bool {
         let Some(word) = self.buckets.near_word(code) else {
             return false;
         };
         let next = word.load(Relaxed).wrapping_add(1);
-        if next == 0 {
+        let sum = f64::from_bits(self.hot.sum.load(Relaxed));
+        // Asked before anything is done: a call in the middle would cost every record its registers.
+        if next == 0 || (sum + value).abs() > f64::MAX {
             return false;
         }
         word.store(next, Relaxed);
-        self.add_sum(value);
+        let rest = f64::from_bits(self.hot.rest.load(Relaxed));
+        let (sum, rest) = add_exactly(sum, rest, value, sum + value);
+        self.hot.sum.store(sum.to_bits(), Relaxed);
+        self.hot.rest.store(rest.to_bits(), Relaxed);
         self.hot.extremes.stretch_owned(key_of(value));
         true
     }
 
-    #[inline(always)]
-    fn add_sum(&self, value: f64) {
-        let (sum, rest) = two_sum(
-            f64::from_bits(self.hot.sum.load(Relaxed)),
-            f64::from_bits(self.hot.rest.load(Relaxed)),
-            value,
-        );
-        self.hot.sum.store(sum.to_bits(), Relaxed);
-        self.hot.rest.store(rest.to_bits(), Relaxed);
+    #[inline]
+    fn record(&self, name: &Name, code: Code, value: f64, count: u64, weight: f64) {
+        if !self.record_fine(name, code, value, count, weight) {
+            self.buckets.add_coarse(code, count);
+            self.add_value(value, weight);
+        }
+    }
+
+    /// False: there is no room for the bucket's page, and nothing was done.
+    pub(crate) fn record_fine(
+        &self,
+        name: &Name,
+        code: Code,
+        value: f64,
+        count: u64,
+        weight: f64,
+    ) -> bool {
+        let known = self.buckets.find(code);
+        let Some(place) = known.or_else(|| self.buckets.touch(&name.ledger, code)) else {
+            return false;
+        };
+        place.add_owned(&self.buckets, &name.ledger, code, count);
+        self.add_value(value, weight);
+        true
     }
 
     #[inline]
-    fn record(&self, name: &Name, code: Code, value: f64, count: u64, weight: f64) {
-        match self.buckets.find(code) {
-            Some(place) => place.add_owned(&self.buckets, &name.ledger, code, count),
-            None => self.miss(name, code, count),
-        }
-        self.add_sum(value * weight);
+    fn add_value(&self, value: f64, weight: f64) {
+        let (sum, rest) = two_sum(
+            f64::from_bits(self.hot.sum.load(Relaxed)),
+            f64::from_bits(self.hot.rest.load(Relaxed)),
+            value * weight,
+        );
+        self.hot.sum.store(sum.to_bits(), Relaxed);
+        self.hot.rest.store(rest.to_bits(), Relaxed);
         self.hot.extremes.stretch_owned(key_of(value));
     }
 
-    #[cold]
-    #[inline(never)]
-    fn miss(&self, name: &Name, code: Code, count: u64) {
-        match self.buckets.touch(&name.ledger, code) {
-            Some(place) => place.add_owned(&self.buckets, &name.ledger, code, count),
-            None => self.buckets.add_coarse(code, count),
-        }
+    pub(crate) fn is_touched(&self) -> bool {
+        self.hot.extremes.is_touched()
     }
 
-    fn gather(&self) -> Gathered {
+    pub(crate) fn buckets(&self) -> &Buckets {
+        &self.buckets
+    }
+
+    pub(crate) fn gather(&self) -> Gathered {
         let (lowest, highest) = self.hot.extremes.take();
         let [seen_sum, seen_rest] = &self.hot.seen;
         let grown = |word: &AtomicU64, seen: &AtomicU64| {
@@ -336,24 +358,71 @@ impl Shared {
     pub(crate) fn buckets(&self) -> &Buckets {
         &self.buckets
     }
+
+    pub(crate) fn lanes(&self) -> Option<&Lanes> {
+        self.lanes.get()
+    }
+
+    /// As [`Shared::lanes`], and makes what lanes hang on. Only the tick calls it. `None`: no room.
+    pub(crate) fn heat(&self, ledger: &Ledger) -> Option<&Lanes> {
+        if !Lanes::have_room(ledger) {
+            return None;
+        }
+        ledger.reserve(Part::Pages, Lanes::BYTES).ok()?;
+        if self.lanes.set(Box::new(Lanes::new())).is_err() {
+            ledger.release(Part::Pages, Lanes::BYTES);
+        }
+        self.lanes.get()
+    }
 }
 
 impl HistogramCell {
     /// Records `value` once; `me` is the writing thread's id.
     #[inline]
     pub(crate) fn put_one(&self, value: f64, me: u32) {
-        if self.owner == me {
-            let code = self.schema.code(value);
-            if code.is_some_and(|code| self.owned.record_one(code, value)) {
-                return;
+        match self.schema.positive(value) {
+            Some(code) if self.owner == me => {
+                if !self.owned.record_one(code, value) {
+                    self.put(value, 1, me);
+                }
             }
+            Some(code) => self.put_further(code, value, me),
+            None => self.put(value, 1, me),
         }
+    }
+
+    /// Through a handle that another thread made.
+    #[inline(never)]
+    fn put_further(&self, code: Code, value: f64, me: u32) {
+        #[cfg(not(loom))]
+        if let Some(lanes) = self.series.shared.lanes()
+            && super::threads::in_lane(lanes, |lane| lane.record_one(code, value))
+        {
+            return;
+        }
+        #[cfg(loom)]
+        let _ = code;
         self.put(value, 1, me);
     }
 
     /// Records `value` `count` times; `me` is the writing thread's id.
     #[inline(never)]
     pub(crate) fn put(&self, value: f64, count: u64, me: u32) {
+        #[cfg(not(loom))]
+        self.put_by(value, count, me, super::threads::in_own_lane);
+        #[cfg(loom)]
+        self.put_by(value, count, me, |_, _| false);
+    }
+
+    /// `in_lane` calls what it is given with the thread's lane; false: there is none, or no room in it.
+    #[inline(always)]
+    pub(crate) fn put_by(
+        &self,
+        value: f64,
+        count: u64,
+        me: u32,
+        in_lane: impl FnOnce(&Lanes, &dyn Fn(&LaneCell) -> bool) -> bool,
+    ) {
         let name = &*self.series.name;
         let Some(code) = self.schema.code(value) else {
             return name.count_odd(count);
@@ -361,22 +430,17 @@ impl HistogramCell {
         #[expect(clippy::cast_precision_loss, reason = "a weight above 2^53 rounds")]
         let weight = count as f64;
         if self.owner == me {
-            self.owned.record(name, code, value, count, weight);
-        } else {
-            self.series.shared.record(name, code, value, count, weight);
+            return self.owned.record(name, code, value, count, weight);
+        }
+        let shared = &self.series.shared;
+        let record = |lane: &LaneCell| lane.record(name, code, value, count, weight);
+        if !shared.lanes().is_some_and(|lanes| in_lane(lanes, &record)) {
+            shared.record(name, code, value, count, weight);
         }
     }
 
-    pub(crate) fn is_touched(&self) -> bool {
-        self.owned.hot.extremes.is_touched()
-    }
-
-    pub(crate) fn gather(&self) -> Gathered {
-        self.owned.gather()
-    }
-
-    pub(crate) fn buckets(&self) -> &Buckets {
-        &self.owned.buckets
+    pub(crate) fn owned(&self) -> &Owned {
+        &self.owned
     }
 }
 
@@ -411,7 +475,8 @@ impl Kind for Histogram {
     }
 
     fn hangs_on_series(series: &Series<Self>) -> usize {
-        series.shared.buckets.bytes()
+        let Shared { buckets, lanes, .. } = &series.shared;
+        buckets.bytes() + lanes.get().map_or(0, Lanes::bytes)
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod drain;
 mod gauge;
 mod histogram;
 pub(crate) mod key;
+mod lanes;
 #[cfg(all(test, loom))]
 mod models;
 mod name;

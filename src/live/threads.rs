@@ -3,6 +3,7 @@
 use super::{
     Counter, Gauge, Histogram, Live,
     cache::{Cache, Look, PROMOTE_AFTER},
+    lanes::{LaneCell, Lanes, Taken},
     registry::{Grant, Registry},
     series::{Kind, UNOWNED},
 };
@@ -24,6 +25,8 @@ thread_local! {
     /// No destructor, which would cost every access a look at its state; [`LEAVING`] empties it.
     static STORES: RefCell<ManuallyDrop<Stores>> =
         const { RefCell::new(ManuallyDrop::new(Stores::new())) };
+    /// Lanes of hot histograms; as [`STORES`], without a destructor of its own.
+    static TAKEN: RefCell<ManuallyDrop<Taken>> = const { RefCell::new(ManuallyDrop::new(Taken::new())) };
     static LEAVING: Leaving = const { Leaving };
     /// No destructor: readable while other thread-locals are torn down.
     static BUSY: Cell<bool> = const { Cell::new(false) };
@@ -80,7 +83,47 @@ impl Drop for Leaving {
                 )));
             }
         });
+        let taken = TAKEN.try_with(|taken| {
+            let mut taken = taken.try_borrow_mut().ok()?;
+            Some(std::mem::replace(
+                &mut *taken,
+                ManuallyDrop::new(Taken::new()),
+            ))
+        });
+        if let Ok(Some(taken)) = taken {
+            drop(ManuallyDrop::into_inner(taken));
+        }
     }
+}
+
+/// Records into the lane that this thread has taken, if it has; false: it has none, or `record` did nothing.
+#[inline(always)]
+pub(super) fn in_lane(lanes: &Lanes, record: impl FnOnce(&LaneCell) -> bool) -> bool {
+    TAKEN.with(|taken| {
+        // Borrowed to change it, or the next record would wait for the count of borrows.
+        let taken = taken.try_borrow_mut().ok();
+        taken.is_some_and(|taken| taken.find(lanes).is_some_and(record))
+    })
+}
+
+/// As [`in_lane`], and takes a lane if one is vacant.
+pub(super) fn in_own_lane(lanes: &Lanes, record: &dyn Fn(&LaneCell) -> bool) -> bool {
+    TAKEN.with(|taken| {
+        let Ok(mut taken) = taken.try_borrow_mut() else {
+            return false;
+        };
+        if taken.find(lanes).is_none() {
+            let Some(_busy) = Busy::enter() else {
+                return false;
+            };
+            // In a thread's last moments nobody would leave the lane any more.
+            if LEAVING.try_with(|_| ()).is_err() {
+                return false;
+            }
+            return taken.find_or_take(lanes).is_some_and(record);
+        }
+        taken.find(lanes).is_some_and(record)
+    })
 }
 
 impl Stores {
@@ -235,6 +278,11 @@ impl Live {
             self.reentrant.add(1);
             return K::registry(self).spare().map(|grant| grant.cell);
         };
+        TAKEN.with(|taken| {
+            if let Ok(mut taken) = taken.try_borrow_mut() {
+                taken.forget_void();
+            }
+        });
         let me = match introduce() {
             NOBODY => UNOWNED,
             me => me,

@@ -7,7 +7,8 @@ use super::{
     counter::{self, CounterCell},
     drain::Visit,
     gauge::{GaugeMemory, GaugeReading},
-    histogram::{Gathered, HistogramCell, two_sum},
+    histogram::{HistogramCell, two_sum},
+    lanes::{HOT, Traffic},
     series::{Cells, Entry, Kind, Series},
     stripes::Stripes,
 };
@@ -177,7 +178,7 @@ fn push_gauge(to: &mut Collector, id: SeriesId, now: GaugeReading, memory: &mut 
 impl Visit for Histogram {
     #[inline(always)]
     fn warm(cell: &HistogramCell) -> u64 {
-        u64::from(cell.is_touched())
+        u64::from(cell.owned().is_touched())
     }
 
     /// `again`: something changed in the tick before. A record may have been under way then whose news came too early;
@@ -192,9 +193,16 @@ impl Visit for Histogram {
             return Some(false);
         };
         let cells = entry.cells.as_slice();
-        let touched =
-            again || series.shared.is_touched() || cells.iter().any(|cell| cell.is_touched());
+        let lanes = series.shared.lanes();
+        let mut hung = lanes.map(|lanes| (lanes, lanes.lock()));
+        let touched = again
+            || series.shared.is_touched()
+            || cells.iter().any(|cell| cell.owned().is_touched())
+            || hung.as_ref().is_some_and(|(_, hung)| hung.is_touched());
         if !touched {
+            if let Some((lanes, hung)) = &mut hung {
+                lanes.tend(hung, Traffic::default(), &to.ledger);
+            }
             return Some(false);
         }
         if !Self::has_room(to) {
@@ -202,13 +210,28 @@ impl Visit for Histogram {
         }
         to.fine.clear();
         to.spans.clear();
-        let mut gathered = Gathered::default();
-        for cell in cells {
-            gathered.add(cell.gather());
-            cell.buckets().drain(to);
-        }
-        gathered.add(series.shared.gather());
+        let mut gathered = series.shared.gather();
         series.shared.buckets().drain(to);
+        let shared = to.count();
+        if let Some((lanes, hung)) = &mut hung {
+            let ledger = to.ledger.clone();
+            gathered.add(hung.gather(to, &ledger));
+            let lanes_too = to.count();
+            lanes.tend(
+                hung,
+                Traffic {
+                    shared,
+                    lanes: lanes_too - shared,
+                },
+                &ledger,
+            );
+        } else if shared >= HOT {
+            heat(&series, shared, &to.ledger);
+        }
+        for cell in cells {
+            gathered.add(cell.owned().gather());
+            cell.owned().buckets().drain(to);
+        }
         to.settle();
         let count = to.count();
         if count == 0 && gathered.is_nothing() {
@@ -232,12 +255,23 @@ impl Visit for Histogram {
     }
 
     fn leave(cell: HistogramCell, series: &Series<Self>, _: &mut u64) {
-        let rest = cell.gather();
-        cell.buckets().drain(&mut Remains(series));
+        let rest = cell.owned().gather();
+        cell.owned().buckets().drain(&mut Remains(series));
         series.shared.take_over(rest);
     }
 
-    fn settle(_: &mut Entry<Self>, _: SeriesId, _: u64, _: &mut Collector) {}
+    fn settle(entry: &mut Entry<Self>, _: SeriesId, _: u64, to: &mut Collector) {
+        if let Cells::Ghost(series) = &entry.cells
+            && let Some(lanes) = series.shared.lanes()
+        {
+            lanes.cool(&mut lanes.lock(), &to.ledger);
+        }
+    }
+
+    fn is_pinned(series: &Series<Self>) -> bool {
+        let lanes = series.shared.lanes();
+        lanes.is_some_and(|lanes| !lanes.lock().is_empty())
+    }
 
     fn has_room(to: &mut Collector) -> bool {
         let Collector { draft, ledger, .. } = to;
@@ -247,6 +281,14 @@ impl Visit for Histogram {
     }
 
     fn retire(_: &Series<Self>, _: &Self::Memory) {}
+}
+
+/// Threads that share a handle get lanes of their own.
+#[cold]
+fn heat(series: &Series<Histogram>, shared: u64, ledger: &Ledger) {
+    if let Some(lanes) = series.shared.heat(ledger) {
+        lanes.tend(&mut lanes.lock(), Traffic { shared, lanes: 0 }, ledger);
+    }
 }
 
 /// What a dead cell had counted since it was read goes to the series' shared part.

@@ -201,6 +201,16 @@ impl Schema {
         }
     }
 
+    /// As [`Schema::code`], for positive normal values only.
+    #[inline(always)]
+    #[must_use]
+    pub(crate) fn positive(&self, v: f64) -> Option<Code> {
+        let bits = v.to_bits();
+        (ONE..INFINITY)
+            .contains(&bits)
+            .then(|| self.positive_code(bits))
+    }
+
     /// The least and the largest value that a signed bucket may hold, `(0.0, 0.0)` for the zero
     /// bucket. The bound nearer to zero is not in the bucket itself, save in the lowest. Codes
     /// beyond the last bucket get the range's end.

@@ -12,6 +12,7 @@ mod counters;
 mod gauges;
 mod handles;
 mod histograms;
+mod lanes;
 mod limits;
 mod pins;
 
