@@ -3,7 +3,7 @@
 use crate::{
     clock::Clock,
     config::{Plan, RetentionRule},
-    engine::{Core, Health, Memory, MetricInfo, Summary, Tick, Worker},
+    engine::{Core, Health, Memory, MetricInfo, Retention, Summary, Tick, Worker},
     error::Error,
     live::Live,
     model::Timestamp,
@@ -131,6 +131,20 @@ impl Recall {
     /// ```
     pub fn set_retention_rules(&self, rules: Vec<RetentionRule>) -> Result<(), Error> {
         self.0.set_retention_rules(rules)
+    }
+
+    /// How far each tier of history reaches back, finest first.
+    ///
+    /// ```
+    /// let (_recorder, recall) = metrics_recall::Recall::builder().build()?;
+    /// for tier in recall.retention() {
+    ///     println!("{tier}"); // 1s: 600 s of 600 s, 600 points, 1.2 MiB
+    /// }
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    #[must_use]
+    pub fn retention(&self) -> Vec<Retention> {
+        self.0.retention()
     }
 
     /// Memory used and allowed, by part.

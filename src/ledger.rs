@@ -5,7 +5,10 @@
 //! that would is refused, and the caller degrades. Live data (cells, keys, caches) may take at most three quarters of
 //! the budget, so that history always has room.
 
-use crate::util::sync::{AtomicBool, AtomicU64, AtomicUsize};
+use crate::util::{
+    layout,
+    sync::{AtomicBool, AtomicU64, AtomicUsize},
+};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Charged once for the store's fixed parts.
@@ -176,6 +179,22 @@ impl Ledger {
         self.peak.fetch_max(used, Relaxed);
         self.parts[part as usize].fetch_add(bytes, Relaxed);
         Ok(())
+    }
+
+    /// Sees to it that `more` elements fit into a vector that is charged to `part`; false: no room.
+    #[inline]
+    pub(crate) fn room<T>(&self, part: Part, items: &mut Vec<T>, more: usize) -> bool {
+        if items.capacity() - items.len() >= more {
+            return true;
+        }
+        let capacity = (items.len() + more).max(layout::grown(items.capacity()));
+        if self.reserve(part, layout::vec::<T>(capacity)).is_err() {
+            return false;
+        }
+        let before = layout::vec::<T>(items.capacity());
+        layout::regrow(items, capacity);
+        self.release(part, before);
+        true
     }
 
     /// Gives back what [`Ledger::reserve`] charged. Call it after the memory was freed.

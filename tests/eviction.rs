@@ -1,13 +1,23 @@
 //! Series come and go; handles and totals stay.
 
 mod common;
+#[path = "common/tiers.rs"]
+mod tiers;
 
 use common::Store;
 use metrics::{counter, gauge, histogram};
 use metrics_recall::{Labels, Recall, RecallBuilder, secs};
 use std::time::Duration;
+use tiers::finest_only;
 
 /// Two series a metric, idle after two seconds.
+fn brief() -> RecallBuilder {
+    Recall::builder()
+        .config(finest_only(secs(20)))
+        .max_series_per_metric(2)
+        .idle_timeout(secs(2))
+}
+
 fn small() -> RecallBuilder {
     Recall::builder()
         .max_series_per_metric(2)
@@ -183,8 +193,11 @@ fn an_evicted_series_stays_in_a_history_that_is_longer_than_tick_numbers() {
     const DAY: Duration = secs(86_400);
     let finest = Duration::from_millis(10);
     // The axis of so long a history must fit into the budget, which is not filled.
-    let long = small().memory_budget(1 << 40);
-    let long = long.resolution(finest).retention(366 * DAY);
+    let long = Recall::builder()
+        .config(finest_only(366 * DAY))
+        .memory_budget(1 << 40)
+        .resolution(finest)
+        .max_series_per_metric(2);
     let store = Store::from(long.idle_timeout(finest));
     store.recorder.scope(|| counter!("first").increment(1));
     store.tick(finest);
@@ -297,7 +310,7 @@ fn a_handle_of_the_overflow_series_counts_for_ever() {
 /// there, even when no series of it is left.
 #[test]
 fn the_total_of_a_name_outlives_all_of_its_series() {
-    let store = Store::from(small().retention(secs(20)));
+    let store = Store::from(brief());
     store.recorder.scope(|| {
         counter!("n", "k" => "a").increment(5);
         counter!("n", "k" => "b").absolute(100);
@@ -327,7 +340,7 @@ fn the_total_of_a_name_outlives_all_of_its_series() {
 /// Grouped totals show live series; what is retired has no labels any more, and belongs to no group.
 #[test]
 fn grouped_totals_do_not_mix_what_is_retired_into_a_group() {
-    let store = Store::from(small().retention(secs(20)));
+    let store = Store::from(brief());
     store
         .recorder
         .scope(|| counter!("n", "k" => "a").increment(5));
@@ -347,7 +360,7 @@ fn grouped_totals_do_not_mix_what_is_retired_into_a_group() {
 
 #[test]
 fn memory_stays_below_its_budget_and_comes_back() {
-    let store = Store::from(small().retention(secs(20)));
+    let store = Store::from(brief());
     store.recorder.scope(|| counter!("n").increment(1));
     store.tick(secs(1));
     let mut used = Vec::new();

@@ -10,7 +10,7 @@ mod naive;
 
 use common::Store;
 use metrics::{Label, counter, gauge, histogram};
-use metrics_recall::{Labels, MemoryProfile, Point, Recall, Timestamp};
+use metrics_recall::{Labels, MemoryProfile, Point, Recall, Tier, Timestamp, secs};
 use naive::{Answer, Filter, Key, Model, Question, Row, Texts, Window};
 use proptest::prelude::*;
 use std::{fmt::Debug, time::Duration};
@@ -235,10 +235,10 @@ macro_rules! filtered {
 
 impl Pair {
     fn new(setup: &Setup) -> Self {
-        let builder = Recall::builder()
-            .profile(setup.profile)
-            .retention(Duration::from_millis(setup.retention_ms));
-        let store = Store::from(builder);
+        let mut config = setup.profile.config();
+        let retention = Duration::from_millis(setup.retention_ms);
+        config.tiers = vec![Tier::new(secs(1), retention)];
+        let store = Store::from(Recall::builder().config(config));
         Self {
             start: store.recall.now(),
             model: Model::new(setup.retention_ms, store.recall.now().as_millis()),
@@ -294,6 +294,10 @@ impl Pair {
             Op::Tick(ms) => {
                 let tick = self.store.tick(Duration::from_millis(*ms));
                 assert_eq!(tick.merged, self.model.tick(*ms));
+                let [finest] = &*self.store.recall.retention() else {
+                    panic!("one tier");
+                };
+                self.model.forget(finest.points);
                 assert_eq!(tick.at, self.at(i64::try_from(self.model.now()).unwrap()));
             }
             Op::Ask(question) => {

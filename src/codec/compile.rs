@@ -125,6 +125,17 @@ impl Compiler {
         self.column.reserve_exact(MOST_ROWS);
     }
 
+    /// Whether [`Compiler::reserve`] would find room for all that.
+    pub(crate) fn has_room(&self, buckets: usize, spans: usize, codes: usize) -> bool {
+        let counted = if codes < MOST_COUNTED { codes } else { 0 };
+        self.cells.capacity() >= buckets
+            && self.sorted.capacity() >= buckets
+            && self.columns.capacity() >= codes.min(buckets)
+            && self.ends.capacity() >= counted
+            && self.spans.capacity() >= spans
+            && self.column.capacity() >= MOST_ROWS
+    }
+
     /// Bytes that it holds beside itself.
     pub(crate) fn bytes(&self) -> usize {
         (self.cells.capacity() + self.sorted.capacity()) * size_of::<Bucket>()

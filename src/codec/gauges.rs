@@ -6,8 +6,8 @@
 //! Layout: no bytes if the gauge is absent all the time. Else, in bits: the space; the points in which it is there
 //! (`codec::rows`, as all sets), which are the rows; of the rows behind the first, some that include all in which the last value is not the one before;
 //! the last values in the first and these (`codec::ints`, as all columns). Then, for least and for greatest values, the rows in which
-//! they are not the last value, and how far they are from it. In coarse tiers, the rows in which the sum is not the last
-//! value; these sums (`codec::floats`); and the numbers of values of all rows. An empty set has no column behind it.
+//! they are not the last value, and how far they are from it. In coarse tiers, the numbers of values of all rows; the rows in
+//! which the sum is not the last value times their number; and these sums (`codec::floats`). An empty set has no column behind it.
 //!
 //! Decoders accept any bytes, and never panic; nonsense comes out as some values. All NaNs are one.
 
@@ -86,12 +86,12 @@ impl Plan {
             },
         );
         let totals = points.totals.map(|(sums, counts)| {
-            let set = differing(points.last, sums, present);
+            let set = own_sums(points.last, sums, counts, present);
             let sums = floats::Plan::new(rows::gather(sums, set, &mut [0.0; MOST_ROWS]));
             let counts = ints::Plan::new(rows::gather(counts, present, &mut column));
-            bits += rows::bits(rows::within(set, present), m)
-                + if set == 0 { 0 } else { sums.bits() }
-                + counts.bits();
+            bits += counts.bits()
+                + rows::bits(rows::within(set, present), m)
+                + if set == 0 { 0 } else { sums.bits() };
             (set, sums, counts)
         });
         Self {
@@ -142,23 +142,13 @@ impl Plan {
         if let (Some((set, sums_plan, counts_plan)), Some((sums, counts))) =
             (&self.totals, points.totals)
         {
+            counts_plan.write(rows::gather(counts, self.present, &mut column), &mut writer);
             rows::write(rows::within(*set, self.present), m, &mut writer);
             if *set != 0 {
                 sums_plan.write(rows::gather(sums, *set, &mut [0.0; MOST_ROWS]), &mut writer);
             }
-            counts_plan.write(rows::gather(counts, self.present, &mut column), &mut writer);
         }
         writer.finish();
-    }
-}
-
-/// Reads the last values of all points, at most 128; NaN where the gauge is absent.
-#[inline]
-pub(crate) fn read_last(bytes: &[u8], last: &mut [f64]) {
-    last.fill(f64::NAN);
-    let mut column = [0; MOST_ROWS];
-    if let Some(opened) = read_lasts(bytes, last.len(), &mut column) {
-        opened.put(&column, last);
     }
 }
 
@@ -175,22 +165,24 @@ pub(crate) fn read_coarse(bytes: &[u8], [last, min, max, sum]: [&mut [f64]; 4], 
         return;
     };
     let m = rows::count(opened.present);
-    let differing = rows::spread(rows::read(m, &mut opened.reader), opened.present);
+    let mut counts = [0; MOST_ROWS];
+    let counts = counts.get_mut(..m).unwrap_or_default();
+    ints::read(&mut opened.reader, counts);
+    rows::scatter(counts, opened.present, count);
     for row in rows::iter(opened.present) {
-        if let (Some(sum), Some(&last)) = (sum.get_mut(row), last.get(row)) {
-            *sum = last;
+        if let (Some(sum), Some(&last), Some(&count)) =
+            (sum.get_mut(row), last.get(row), count.get(row))
+        {
+            *sum = times(last, count);
         }
     }
+    let differing = rows::spread(rows::read(m, &mut opened.reader), opened.present);
     if differing != 0 {
         let mut sums = [0.0; MOST_ROWS];
         let sums = sums.get_mut(..rows::count(differing)).unwrap_or_default();
         floats::read(&mut opened.reader, sums);
         rows::scatter(sums, differing, sum);
     }
-    let mut counts = [0; MOST_ROWS];
-    let counts = counts.get_mut(..m).unwrap_or_default();
-    ints::read(&mut opened.reader, counts);
-    rows::scatter(counts, opened.present, count);
 }
 
 fn read_columns<'a>(
@@ -306,6 +298,22 @@ fn differing(left: &[f64], right: &[f64], present: Rows) -> Rows {
             .zip(right)
             .map(|(&left, &right)| !is_same(left, right)),
     ) & present
+}
+
+/// A value that was there so many times, added up.
+#[expect(clippy::cast_precision_loss, reason = "a sum is a float")]
+pub(crate) fn times(value: f64, count: u64) -> f64 {
+    if count == 0 {
+        0.0
+    } else {
+        value * count as f64
+    }
+}
+
+/// Rows whose sum is not the last value times their number.
+fn own_sums(last: &[f64], sums: &[f64], counts: &[u64], present: Rows) -> Rows {
+    let rows = last.iter().zip(counts).zip(sums);
+    rows::collect(rows.map(|((&last, &count), &sum)| !is_same(times(last, count), sum))) & present
 }
 
 /// A space that all values are in.
@@ -499,8 +507,6 @@ mod tests {
             let [mut last, mut min, mut max, mut sum] = [(); 4].map(|()| vec![3.0; n]);
             read(&bytes, &mut last, &mut min, &mut max);
             prop_assert!(all_same(&last, &points.last) && all_same(&min, &points.min) && all_same(&max, &points.max));
-            read_last(&bytes, &mut min);
-            prop_assert!(all_same(&min, &points.last));
 
             let bytes = encoded(&points.points(true));
             let mut count = vec![3; n];
@@ -513,7 +519,6 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_panic(bytes in vec(any::<u8>(), 0..200), n in 0_usize..140) {
             let [mut last, mut min, mut max, mut sum] = [(); 4].map(|()| vec![3.0; n]);
-            read_last(&bytes, &mut last);
             read(&bytes, &mut last, &mut min, &mut max);
             read_coarse(&bytes, [&mut last, &mut min, &mut max, &mut sum], &mut vec![0; n]);
         }

@@ -1,26 +1,16 @@
 //! From samples to bytes and back, pure.
 
-pub(crate) mod buckets;
-pub(crate) mod distribution;
-
-// Codecs of segments: tested, and to be used by the tiers of history.
-#[cfg(test)]
 mod bits;
-#[cfg(test)]
-mod compile;
-#[cfg(test)]
-mod counters;
-#[cfg(test)]
+pub(crate) mod buckets;
+pub(crate) mod compile;
+pub(crate) mod counters;
+pub(crate) mod distribution;
 mod floats;
-#[cfg(test)]
-mod gauges;
-#[cfg(test)]
-mod histograms;
-#[cfg(test)]
+pub(crate) mod gauges;
+pub(crate) mod histograms;
 mod ints;
 #[cfg(test)]
 mod noise;
-#[cfg(test)]
-mod rows;
-#[cfg(test)]
+pub(crate) mod rows;
+pub(crate) mod segment;
 mod tally;

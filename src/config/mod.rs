@@ -8,5 +8,5 @@ mod validate;
 
 pub use profile::{MemoryProfile, ProfileConfig, Tier};
 pub use retention::RetentionRule;
-pub(crate) use tiers::TierPlan;
+pub(crate) use tiers::{MOST_TIERS, TierPlan};
 pub(crate) use validate::{Config, Plan};

@@ -5,7 +5,7 @@ use crate::model::frame::CLASSES;
 use std::{ops::Range, time::Duration};
 
 /// Tiers that a store may have.
-pub(super) const MOST_TIERS: usize = 4;
+pub(crate) const MOST_TIERS: usize = 4;
 
 /// A tier's points are numbered and timed once for all series; this is what a point costs for that alone.
 const POINT: usize = 16;

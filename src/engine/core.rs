@@ -1,9 +1,12 @@
 //! A store as a whole: live cells, history, a clock, and the lock that lets one tick run at a time.
 
-use super::{tick::Engine, worker::Worker};
+use super::{
+    tick::{Engine, nanos},
+    worker::Worker,
+};
 use crate::{
     clock::Clock,
-    config::{Plan, RetentionRule, TierPlan},
+    config::{MOST_TIERS, Plan, RetentionRule, TierPlan},
     error::Error,
     history::{Charge, Timeline},
     ledger::{Full, Ledger, Part},
@@ -49,8 +52,8 @@ pub(crate) struct Counts {
     pub(crate) nested: Recent,
     /// Points that had to wait for a later tick for want of room.
     pub(crate) waited: Recent,
-    /// Frames dropped before their retention was over.
-    pub(crate) shortened: AtomicU64,
+    /// By tier: points dropped before their retention was over.
+    pub(crate) shortened: [AtomicU64; MOST_TIERS],
     pub(crate) slowest_ns: AtomicU64,
     /// Questions that were refused for want of working memory.
     pub(crate) refused_questions: Recent,
@@ -65,7 +68,7 @@ impl Counts {
             panicked: Recent::new(),
             nested: Recent::new(),
             waited: Recent::new(),
-            shortened: AtomicU64::new(0),
+            shortened: std::array::from_fn(|_| AtomicU64::new(0)),
             slowest_ns: AtomicU64::new(0),
             refused_questions: Recent::new(),
         }
@@ -135,7 +138,10 @@ impl Core {
             rules.map_err(Refused::Wrong)
         });
         match changed {
-            Ok(()) => *tiers = new,
+            Ok(()) => {
+                self.engine.lock().set_tiers(&new);
+                *tiers = new;
+            }
             Err(Refused::Wrong(error)) => return Err(error),
             Err(Refused::Full) => {
                 return Err(Error::invalid(format!(
@@ -262,7 +268,7 @@ impl Core {
         name: &Name,
         held: &Timeline,
     ) -> Result<Found, Full> {
-        let oldest = held.frames.first().map(|kept| low(kept.tick));
+        let oldest = held.oldest_tick().map(low);
         let most = name.members.lock().len();
         let bytes = layout::vec::<Member>(most);
         let mut scratch = Charge::new(&self.live.ledger, Part::Queries, bytes)?;
@@ -297,6 +303,7 @@ impl Core {
             members,
             timeline: self.timeline(),
             schema: Schema::get(self.plan.schema),
+            resolution_ns: nanos(self.plan.resolution),
             scratch,
         })
     }

@@ -120,16 +120,17 @@ impl Core {
 
     fn memory_reasons(&self, reasons: &mut Vec<String>) {
         let counts = &self.counts;
-        let shortened = counts.shortened.load(Relaxed);
-        let covered = Duration::from_nanos(self.timeline().covered_ns());
-        if shortened > 0 && covered < self.plan.retention {
-            reasons.push(format!(
-                "history reaches back {:.0} s instead of {:.0} s: {} are not enough for {} series (`memory_budget`)",
-                covered.as_secs_f64(),
-                self.plan.retention.as_secs_f64(),
-                Bytes(self.live.ledger.budget()),
-                self.live.series()
-            ));
+        for tier in self.retention() {
+            if tier.shortened > 0 && tier.effective < tier.target {
+                reasons.push(format!(
+                    "history reaches back {:.0} s instead of {:.0} s at {:?}: {} are not enough for {} series (`memory_budget`)",
+                    tier.effective.as_secs_f64(),
+                    tier.target.as_secs_f64(),
+                    tier.interval,
+                    Bytes(self.live.ledger.budget()),
+                    self.live.series()
+                ));
+            }
         }
         match counts.refused_questions.recent() {
             0 => {}

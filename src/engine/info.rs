@@ -2,12 +2,20 @@
 
 use super::core::Core;
 use crate::{
+    config::TierPlan,
     ledger::{BASE, PARTS},
     live::{Busy, Kind, Name, registry::Registry},
     model::MetricKind,
     query::{Counters, Gauges, Histograms, Selection},
 };
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 /// Memory in use, as the store's ledger has it.
 ///
@@ -46,6 +54,43 @@ impl fmt::Display for Bytes {
             0..1024 => write!(f, "{} B", self.0),
             1024..1_048_576 => write!(f, "{:.1} KiB", bytes / 1024.0),
             _ => write!(f, "{:.1} MiB", bytes / 1_048_576.0),
+        }
+    }
+}
+
+/// What one tier of history reaches. Shown as `1s: 600 s of 600 s, 600 points, 1.2 MiB`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Retention {
+    /// Time that one point stands for.
+    pub interval: Duration,
+    /// How far the tier is to reach back.
+    pub target: Duration,
+    /// How far it does. Less than the target while the store is young, and when memory is short; somewhat more, since
+    /// points are dropped some tens at a time.
+    pub effective: Duration,
+    /// Points that it has.
+    pub points: usize,
+    /// Bytes that these take.
+    pub bytes: usize,
+    /// Points that were ever dropped before their time, to make room.
+    pub shortened: u64,
+}
+
+impl fmt::Display for Retention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?}: {:.0} s of {:.0} s, {} points, {}",
+            self.interval,
+            self.effective.as_secs_f64(),
+            self.target.as_secs_f64(),
+            self.points,
+            Bytes(self.bytes)
+        )?;
+        match self.shortened {
+            0 => Ok(()),
+            n => write!(f, ", {n} dropped before their time"),
         }
     }
 }
@@ -96,6 +141,32 @@ impl Core {
             peak: ledger.peak(),
             parts,
         }
+    }
+
+    /// What each tier reaches, finest first.
+    pub(crate) fn retention(&self) -> Vec<Retention> {
+        let timeline = self.timeline();
+        let end = timeline.last().map_or(0, |frame| frame.span.end_ns);
+        let tiers = self.tiers.lock().clone();
+        let shortened = self.counts.shortened.iter();
+        let tier = |(at, (tier, shortened)): (usize, (TierPlan, &AtomicU64))| {
+            let start = timeline.start_ns(at).unwrap_or(end);
+            let (points, bytes) = timeline.size(at);
+            Retention {
+                interval: tier.interval,
+                target: tier.keep.iter().copied().max().unwrap_or_default(),
+                effective: Duration::from_nanos(end.saturating_sub(start)),
+                points,
+                bytes,
+                shortened: shortened.load(Relaxed),
+            }
+        };
+        tiers
+            .into_iter()
+            .zip(shortened)
+            .enumerate()
+            .map(tier)
+            .collect()
     }
 
     /// All metrics, by name and kind. Those that only ever had an untouched overflow series are left out.
@@ -153,7 +224,7 @@ impl Summary {
         let metrics = core.metrics();
         let memory = core.memory();
         let timeline = core.timeline();
-        let covered = Duration::from_nanos(timeline.covered_ns());
+        let covered = Duration::from_nanos(timeline.reach_ns());
         drop(timeline);
         let series: usize = metrics.iter().map(|m| m.series).sum();
         let head = format!(

@@ -9,6 +9,6 @@ mod worker;
 pub(crate) use self::{core::Core, worker::Worker};
 pub use self::{
     health::Health,
-    info::{Memory, MetricInfo, Summary},
+    info::{Memory, MetricInfo, Retention, Summary},
     tick::Tick,
 };

@@ -6,8 +6,8 @@
 use super::core::Core;
 use crate::{
     clock::Clock,
-    config::Plan,
-    history::{Commit, History, Timeline},
+    config::{Plan, TierPlan},
+    history::{Commit, History, Tier, Timeline},
     ledger::{Full, Ledger, Part},
     live::{Busy, collect::Collector, drain::Sweep},
     model::{Timestamp, frame::Span},
@@ -78,7 +78,17 @@ impl Drop for Ticking {
     }
 }
 
-fn nanos(duration: std::time::Duration) -> u64 {
+/// Tiers as history has them.
+fn tiers(plan: &[TierPlan]) -> Vec<Tier> {
+    let tier = |tier: &TierPlan| Tier {
+        interval_ns: nanos(tier.interval),
+        keep_ns: tier.keep.map(nanos),
+        scale: tier.schema,
+    };
+    plan.iter().map(tier).collect()
+}
+
+pub(super) fn nanos(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -88,9 +98,9 @@ impl Engine {
         let since_start = i64::try_from(elapsed / 1_000_000).unwrap_or(i64::MAX);
         let wall_start_ms = clock.wall_ms().saturating_sub(since_start);
         ledger.reserve(Part::Tick, Collector::BYTES)?;
-        let retention_ns = nanos(plan.retention);
+        let tiers = tiers(&plan.tiers);
         Ok(Self {
-            history: History::new(ledger.clone(), retention_ns, wall_start_ms)?,
+            history: History::new(ledger.clone(), &tiers, wall_start_ms)?,
             collector: Collector::new(ledger),
             last_end_ns: elapsed,
             wall_start_ms,
@@ -105,6 +115,11 @@ impl Engine {
 
     pub(crate) fn published(&self) -> Arc<Mutex<Arc<Timeline>>> {
         self.history.published()
+    }
+
+    /// From now on history is kept for as long as these tiers say, which differ in nothing else.
+    pub(super) fn set_tiers(&mut self, plan: &[TierPlan]) {
+        self.history.set_tiers(&tiers(plan));
     }
 
     /// The axis at `ns`, in wall milliseconds.
@@ -133,6 +148,7 @@ impl Engine {
         self.work = (WORK + 6 * points).min(budget / WORK_SHARE);
         let commit = self.history.commit(&mut self.collector.draft, span, number);
         self.collector.shrink(budget / DRAFT_SHARE);
+        self.history.seal();
         if refused && swept.ghosts > 0 {
             self.history.give_way();
         }
@@ -144,7 +160,9 @@ impl Engine {
         counts.ticks.fetch_add(1, Relaxed);
         counts.late.fetch_add(u64::from(late), Relaxed);
         counts.waited.add(swept.waiting);
-        counts.shortened.store(self.history.shortened, Relaxed);
+        for (count, shortened) in counts.shortened.iter().zip(&self.history.shortened) {
+            count.store(*shortened, Relaxed);
+        }
         if commit == Commit::Lost {
             counts.lost.add(1);
         }

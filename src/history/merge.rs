@@ -1,8 +1,8 @@
-//! Two ticks as one: what the clock did not separate belongs into one frame.
+//! Two neighbouring points as one: ticks that the clock did not separate, and parts of one coarse point.
 
 use crate::{
-    codec::{buckets, distribution},
-    model::frame::{Draft, Frame, GaugePoint, HistogramPoint},
+    codec::{buckets, distribution, gauges::times},
+    model::frame::{Draft, Frame, GaugePoint, HistogramPoint, Total},
 };
 
 /// Most bytes that unpacked buckets of any one histogram of the two take.
@@ -23,20 +23,35 @@ fn longest(points: &[HistogramPoint]) -> usize {
     lengths.max().unwrap_or(0)
 }
 
-/// Everything of `frame` and then everything of `draft`.
-pub(crate) fn merge(frame: &Frame, draft: &Draft) -> Draft {
+/// Everything of `frame` and then everything of `draft`, which are made of so many ticks.
+pub(crate) fn merge(frame: &Frame, draft: &Draft, ticks: (u32, u32)) -> Draft {
     let mut merged = room_for_both(frame, draft);
     let (ids, deltas) = &mut merged.counters;
     join(&frame.counters.0, &draft.counters.0, |id, a, b| {
         let delta = |values: &[u64], at: Option<usize>| at.map_or(0, |at| values[at]);
         ids.push(id);
         deltas.push(delta(&frame.counters.1, a).wrapping_add(delta(&draft.counters.1, b)));
+        let peak = |values: &[u64], at: Option<usize>| values.get(at?).copied();
+        merged
+            .peaks
+            .extend(peak(&frame.peaks, a).max(peak(&draft.peaks, b)));
     });
     let (ids, points) = &mut merged.gauges;
     join(&frame.gauges.0, &draft.gauges.0, |id, a, b| {
+        let total = |totals: &[Total], at: Option<usize>| totals.get(at?).copied();
+        let totals = (total(&frame.totals, a), total(&draft.totals, b));
         let a = a.map(|at| frame.gauges.1[at]);
         let b = b.map(|at| draft.gauges.1[at]);
         ids.push(id);
+        let held_by = |value: Option<f64>, ticks| value.map(|value| held_for(value, ticks));
+        merged.totals.extend(match totals {
+            (None, None) => None,
+            (first, then) => {
+                let first = first.or(held_by(b.map(|b| b.prev), ticks.0));
+                let then = then.or(held_by(a.map(|a| a.last), ticks.1));
+                Some(add(first.unwrap_or_default(), then.unwrap_or_default()))
+            }
+        });
         points.extend(match (a, b) {
             (Some(a), Some(b)) => Some(gauge(a, b)),
             (None, Some(b)) => Some(gauge(held(b.prev), b)),
@@ -61,6 +76,8 @@ fn room_for_both(frame: &Frame, draft: &Draft) -> Draft {
     let histograms = frame.histograms.0.len() + draft.histograms.0.len();
     Draft {
         counters: (Vec::with_capacity(counters), Vec::with_capacity(counters)),
+        peaks: Vec::with_capacity(frame.peaks.len() + draft.peaks.len()),
+        totals: Vec::with_capacity(frame.totals.len() + draft.totals.len()),
         gauges: (Vec::with_capacity(gauges), Vec::with_capacity(gauges)),
         histograms: (
             Vec::with_capacity(histograms),
@@ -89,6 +106,22 @@ fn held(value: f64) -> GaugePoint {
         min: value,
         max: value,
         prev: value,
+    }
+}
+
+/// What a gauge adds up to that kept its value for so many ticks.
+fn held_for(value: f64, ticks: u32) -> Total {
+    let count = if value.is_nan() { 0 } else { u64::from(ticks) };
+    Total {
+        sum: times(value, count),
+        count,
+    }
+}
+
+fn add(first: Total, then: Total) -> Total {
+    Total {
+        sum: (first.sum + then.sum).clamp(f64::MIN, f64::MAX),
+        count: first.count + then.count,
     }
 }
 

@@ -49,20 +49,7 @@ impl Collector {
 /// Sees to it that `more` elements fit; false: no room.
 #[inline]
 pub(super) fn room<T>(items: &mut Vec<T>, more: usize, ledger: &Ledger) -> bool {
-    if items.capacity() - items.len() >= more {
-        return true;
-    }
-    let capacity = (items.len() + more).max(layout::grown(items.capacity()));
-    if ledger
-        .reserve(Part::Tick, layout::vec::<T>(capacity))
-        .is_err()
-    {
-        return false;
-    }
-    let before = layout::vec::<T>(items.capacity());
-    layout::regrow(items, capacity);
-    ledger.release(Part::Tick, before);
-    true
+    ledger.room(Part::Tick, items, more)
 }
 
 impl Receive for Collector {

@@ -1,6 +1,6 @@
-//! What one tick hands to history: immutable columns, one set a kind, sorted by series id.
+//! What one tick, or one point of a coarse tier, hands to history: immutable columns, one set a kind, sorted by series id.
 //!
-//! Only series that changed in the tick have a point. An absent counter or histogram point is zero; an absent gauge
+//! Only series that changed in it have a point. An absent counter or histogram point is zero; an absent gauge
 //! point means that the gauge still has its last value.
 
 /// Names a series inside the store: the number of its shard in the upper six bits, its place there in the next, its
@@ -14,10 +14,6 @@ pub(crate) const CLASS_BITS: u32 = 2;
 
 /// The retention class of a series: for as long as it has its id, the same.
 #[inline]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "history does not tell classes apart yet")
-)]
 pub(crate) const fn class_of(id: SeriesId) -> usize {
     id as usize % CLASSES
 }
@@ -49,6 +45,14 @@ pub(crate) struct GaugePoint {
     pub(crate) prev: f64,
 }
 
+/// What the values of one gauge at the ends of the ticks of a coarse point add up to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Total {
+    pub(crate) sum: f64,
+    /// Ticks at whose end the gauge had a value.
+    pub(crate) count: u64,
+}
+
 /// What one histogram received in one tick, but for its buckets.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct HistogramPoint {
@@ -61,28 +65,40 @@ pub(crate) struct HistogramPoint {
     pub(crate) end: u32,
 }
 
-/// Columns of one tick.
+/// Columns of one tick, or of one point of a coarse tier.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Frame {
     pub(crate) span: Span,
     pub(crate) counters: (Vec<SeriesId>, Vec<u64>),
+    /// In coarse tiers, for each counter: the most that it rose by in one tick, as if the tick had lasted as long as the
+    /// resolution. Else empty.
+    pub(crate) peaks: Vec<u64>,
     pub(crate) gauges: (Vec<SeriesId>, Vec<GaugePoint>),
+    /// In coarse tiers, for each gauge. Else empty.
+    pub(crate) totals: Vec<Total>,
     pub(crate) histograms: (Vec<SeriesId>, Vec<HistogramPoint>),
     /// Buckets of all histogram points, as `codec::distribution` writes them.
     pub(crate) bytes: Vec<u8>,
 }
 
 impl Frame {
-    /// The increment of one counter. `hint` is where the id stood in the frame before, and is updated.
-    pub(crate) fn counter(&self, id: SeriesId, hint: &mut usize) -> Option<u64> {
+    /// The increment of one counter, and in coarse tiers its peak. `hint` is where the id stood in the frame before, and
+    /// is updated.
+    pub(crate) fn counter(&self, id: SeriesId, hint: &mut usize) -> Option<(u64, Option<u64>)> {
         let at = position(&self.counters.0, id, hint)?;
-        self.counters.1.get(at).copied()
+        let increment = self.counters.1.get(at).copied()?;
+        Some((increment, self.peaks.get(at).copied()))
     }
 
-    /// What one gauge did.
-    pub(crate) fn gauge(&self, id: SeriesId, hint: &mut usize) -> Option<GaugePoint> {
+    /// What one gauge did, and in coarse tiers its total.
+    pub(crate) fn gauge(
+        &self,
+        id: SeriesId,
+        hint: &mut usize,
+    ) -> Option<(GaugePoint, Option<Total>)> {
         let at = position(&self.gauges.0, id, hint)?;
-        self.gauges.1.get(at).copied()
+        let point = self.gauges.1.get(at).copied()?;
+        Some((point, self.totals.get(at).copied()))
     }
 
     /// What one histogram received, with its encoded buckets.
@@ -105,7 +121,9 @@ impl Frame {
         let ids = self.counters.0.len() + self.gauges.0.len() + self.histograms.0.len();
         ids * size_of::<SeriesId>()
             + size_of_val(&*self.counters.1)
+            + size_of_val(&*self.peaks)
             + size_of_val(&*self.gauges.1)
+            + size_of_val(&*self.totals)
             + size_of_val(&*self.histograms.1)
             + self.bytes.len()
     }
@@ -146,7 +164,9 @@ fn position(ids: &[SeriesId], id: SeriesId, hint: &mut usize) -> Option<usize> {
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
     pub(crate) counters: (Vec<SeriesId>, Vec<u64>),
+    pub(crate) peaks: Vec<u64>,
     pub(crate) gauges: (Vec<SeriesId>, Vec<GaugePoint>),
+    pub(crate) totals: Vec<Total>,
     pub(crate) histograms: (Vec<SeriesId>, Vec<HistogramPoint>),
     pub(crate) bytes: Vec<u8>,
 }
@@ -156,8 +176,9 @@ impl Draft {
     pub(crate) fn frame_bytes(&self) -> usize {
         let ids = self.counters.0.len() + self.gauges.0.len() + self.histograms.0.len();
         ids * size_of::<SeriesId>()
-            + self.counters.1.len() * size_of::<u64>()
+            + (self.counters.1.len() + self.peaks.len()) * size_of::<u64>()
             + self.gauges.1.len() * size_of::<GaugePoint>()
+            + self.totals.len() * size_of::<Total>()
             + self.histograms.1.len() * size_of::<HistogramPoint>()
             + self.bytes.len()
     }
@@ -167,8 +188,9 @@ impl Draft {
         let ids =
             self.counters.0.capacity() + self.gauges.0.capacity() + self.histograms.0.capacity();
         ids * size_of::<SeriesId>()
-            + self.counters.1.capacity() * size_of::<u64>()
+            + (self.counters.1.capacity() + self.peaks.capacity()) * size_of::<u64>()
             + self.gauges.1.capacity() * size_of::<GaugePoint>()
+            + self.totals.capacity() * size_of::<Total>()
             + self.histograms.1.capacity() * size_of::<HistogramPoint>()
             + self.bytes.capacity()
     }
@@ -181,8 +203,10 @@ impl Draft {
     pub(crate) fn clear(&mut self) {
         self.counters.0.clear();
         self.counters.1.clear();
+        self.peaks.clear();
         self.gauges.0.clear();
         self.gauges.1.clear();
+        self.totals.clear();
         self.histograms.0.clear();
         self.histograms.1.clear();
         self.bytes.clear();
@@ -193,7 +217,9 @@ impl Draft {
         Frame {
             span,
             counters: (exact(&self.counters.0), exact(&self.counters.1)),
+            peaks: exact(&self.peaks),
             gauges: (exact(&self.gauges.0), exact(&self.gauges.1)),
+            totals: exact(&self.totals),
             histograms: (exact(&self.histograms.0), exact(&self.histograms.1)),
             bytes: exact(&self.bytes),
         }
@@ -203,14 +229,18 @@ impl Draft {
     pub(crate) fn take_frame(&mut self, span: Span) -> Frame {
         let Draft {
             counters,
+            peaks,
             gauges,
+            totals,
             histograms,
             bytes,
         } = std::mem::take(self);
         Frame {
             span,
             counters,
+            peaks,
             gauges,
+            totals,
             histograms,
             bytes,
         }

@@ -137,7 +137,6 @@ impl Schema {
 
     /// `s`, in `0..=8`.
     #[must_use]
-    #[cfg(test)]
     pub(crate) const fn scale(&self) -> u8 {
         self.scale
     }
@@ -273,7 +272,6 @@ impl Schema {
 
 /// The bucket `by` schemas coarser that holds all of bucket `k`.
 #[must_use]
-#[cfg(test)]
 pub(crate) const fn fold(k: i32, by: u32) -> i32 {
     k >> if by < 31 { by } else { 31 }
 }
@@ -281,7 +279,6 @@ pub(crate) const fn fold(k: i32, by: u32) -> i32 {
 /// The signed bucket of schema `to` that holds all of signed bucket `code` of schema `from`; `to`
 /// must not be the finer one.
 #[must_use]
-#[cfg(test)]
 pub(crate) fn fold_code(code: Code, from: u8, to: u8) -> Code {
     debug_assert!(to <= from, "schema {from} does not fold into schema {to}");
     let by = u32::from(from.saturating_sub(to));

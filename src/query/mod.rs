@@ -4,8 +4,11 @@
 //! through one trait, `Ask`, so this module knows neither live cells nor the handle. A selection has two type
 //! parameters that users never write: what is asked about, and in which shape the answer comes.
 
+mod counted;
 mod evaluate;
+mod levels;
 mod pile;
+mod piled;
 mod questions;
 mod selection;
 mod shape;

@@ -1,15 +1,16 @@
 //! Histograms of many ticks and series on one pile, and what can be read off it.
 
 use crate::{
-    codec::{buckets, distribution},
+    codec::{buckets, distribution, histograms::Chunk},
     history::Charge,
     ledger::Full,
     model::{
         frame::HistogramPoint,
-        schema::{Code, Schema},
+        schema::{Code, Schema, fold_code},
     },
-    util::layout,
+    util::{layout, sum::Sum},
 };
+use std::ops::Range;
 
 /// A merged distribution. Counts are exact, extremes exact, the sum compensated.
 #[derive(Debug)]
@@ -22,11 +23,12 @@ pub(crate) struct Pile {
     /// overlaps; or empty, if there are none.
     spans: Vec<Span>,
     pub(crate) count: u64,
-    pub(crate) sum: f64,
-    rest: f64,
+    sum: Sum,
     min: f64,
     max: f64,
     pub(crate) covered_ns: u64,
+    /// Counts of one chunk, side by side.
+    dense: Vec<u64>,
     /// What all of this is charged to; last, so that it is given back last.
     room: Charge,
 }
@@ -55,6 +57,9 @@ struct Leaf {
 }
 
 const LEAF: usize = 16;
+
+/// Ranges of codes up to this are added up side by side.
+const MOST_DENSE: usize = 1 << 14;
 
 impl Side {
     #[inline(always)]
@@ -105,6 +110,11 @@ impl Side {
         Ok(())
     }
 
+    /// What it is charged with.
+    fn bytes(&self) -> usize {
+        self.leaves.len() * size_of::<Leaf>() + layout::vec::<Box<Leaf>>(self.leaves.capacity())
+    }
+
     fn clear(&mut self) {
         for leaf in &mut self.leaves {
             leaf.counts = [0; LEAF];
@@ -131,41 +141,148 @@ impl Pile {
             negative: Side::default(),
             spans: Vec::new(),
             count: 0,
-            sum: 0.0,
-            rest: 0.0,
+            sum: Sum::default(),
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
             covered_ns: 0,
+            dense: Vec::new(),
             room,
         }
     }
 
-    /// Adds one point with its packed buckets.
-    pub(crate) fn add(&mut self, point: HistogramPoint, packed: &[u8]) -> Result<(), Full> {
+    /// Adds one point with its packed buckets, of this scale.
+    pub(crate) fn add(
+        &mut self,
+        point: HistogramPoint,
+        packed: &[u8],
+        scale: u8,
+    ) -> Result<(), Full> {
         self.count = self.count.wrapping_add(point.count);
-        let next = self.sum + point.sum;
-        let back = next - self.sum;
-        if next.is_finite() {
-            self.rest += (self.sum - (next - back)) + (point.sum - back);
-            self.sum = next;
-        }
-        if point.min <= point.max {
-            self.min = self.min.min(point.min);
-            self.max = self.max.max(point.max);
-        }
+        self.add_head(point.sum, point.min, point.max);
         let (spans, fine) = distribution::split(packed);
-        for span in spans {
-            self.add_span(span)?;
+        self.widen(scale)?;
+        let to = self.schema.scale();
+        for (low, high, count) in spans {
+            self.add_span((fold_code(low, scale, to), fold_code(high, scale, to), count))?;
         }
         let mut full = Ok(());
-        buckets::for_each(fine, |code, count| {
-            if let Some(there) = self.positive.count(code) {
-                *there = there.wrapping_add(count);
-            } else if full.is_ok() {
-                full = self.add_other(code, count);
+        if scale == to {
+            buckets::for_each(fine, |code, count| {
+                if let Some(there) = self.positive.count(code) {
+                    *there = there.wrapping_add(count);
+                } else if full.is_ok() {
+                    full = self.add_other(code, count);
+                }
+            });
+        } else {
+            buckets::for_each(fine, |code, count| {
+                if full.is_ok() {
+                    full = self.add_bucket(fold_code(code, scale, to), count);
+                }
+            });
+        }
+        full
+    }
+
+    /// Adds some points of a chunk.
+    pub(crate) fn add_chunk(
+        &mut self,
+        chunk: &Chunk<'_>,
+        points: Range<usize>,
+    ) -> Result<(), Full> {
+        let scale = chunk.scale();
+        self.widen(scale)?;
+        let to = self.schema.scale();
+        chunk.heads(points.clone(), |_, head| {
+            self.add_head(head.sum, head.min, head.max);
+        });
+        let mut full = Ok(());
+        chunk.spans(points.clone(), |_, low, high, count| {
+            self.count = self.count.wrapping_add(count);
+            if full.is_ok() {
+                full =
+                    self.add_span((fold_code(low, scale, to), fold_code(high, scale, to), count));
             }
         });
-        full
+        full?;
+        let Some((first, last)) = chunk.codes() else {
+            return Ok(());
+        };
+        let codes = last.abs_diff(first) as usize + 1;
+        if codes > MOST_DENSE {
+            let mut full = Ok(());
+            chunk.cells(points, |_, code, count| {
+                self.count = self.count.wrapping_add(count);
+                if full.is_ok() {
+                    full = self.add_bucket(fold_code(code, scale, to), count);
+                }
+            });
+            return full;
+        }
+        let capacity = self.dense.capacity();
+        if capacity < codes {
+            self.room.add(layout::vec::<u64>(codes))?;
+            self.dense = Vec::with_capacity(codes);
+            self.room.give_back(layout::vec::<u64>(capacity));
+        }
+        self.dense.clear();
+        self.dense.resize(codes, 0);
+        self.count = self
+            .count
+            .wrapping_add(chunk.add(points, first, &mut self.dense));
+        for place in 0..codes {
+            let count = self.dense.get(place).copied().unwrap_or(0);
+            if count > 0 {
+                // At most as far as the last code.
+                let code = first.wrapping_add_unsigned(u32::try_from(place).unwrap_or(0));
+                self.add_bucket(fold_code(code, scale, to), count)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_head(&mut self, sum: f64, min: f64, max: f64) {
+        self.sum.add(sum);
+        if min <= max {
+            self.min = self.min.min(min);
+            self.max = self.max.max(max);
+        }
+    }
+
+    /// Adds to one bucket.
+    fn add_bucket(&mut self, code: Code, count: u64) -> Result<(), Full> {
+        if let Some(there) = self.positive.count(code) {
+            *there = there.wrapping_add(count);
+            return Ok(());
+        }
+        self.add_other(code, count)
+    }
+
+    /// What comes has wider buckets: so are all.
+    fn widen(&mut self, scale: u8) -> Result<(), Full> {
+        let from = self.schema.scale();
+        if scale >= from {
+            return Ok(());
+        }
+        self.schema = Schema::get(scale);
+        let (positive, negative) = (
+            std::mem::take(&mut self.positive),
+            std::mem::take(&mut self.negative),
+        );
+        for (code, count) in positive.filled() {
+            self.add_bucket(fold_code(code, from, scale), count)?;
+        }
+        for (code, count) in negative.filled() {
+            self.add_bucket(fold_code(-code, from, scale), count)?;
+        }
+        for span in &mut self.spans {
+            span.0 = fold_code(span.0, from, scale);
+            span.1 = fold_code(span.1, from, scale);
+        }
+        let freed = positive.bytes() + negative.bytes();
+        drop((positive, negative));
+        self.room.give_back(freed);
+        Ok(())
     }
 
     #[cold]
@@ -204,23 +321,22 @@ impl Pile {
         Ok(())
     }
 
-    /// Forgets everything but its room.
-    pub(crate) fn clear(&mut self) {
+    /// Forgets everything but its room; for points of this scale, or wider ones.
+    pub(crate) fn clear(&mut self, scale: u8) {
+        self.schema = Schema::get(scale);
         self.positive.clear();
         self.zero = 0;
         self.negative.clear();
         self.spans.clear();
         self.count = 0;
-        self.sum = 0.0;
-        self.rest = 0.0;
+        self.sum = Sum::default();
         self.min = f64::INFINITY;
         self.max = f64::NEG_INFINITY;
         self.covered_ns = 0;
     }
 
-    /// Settles the sum and the spans; no more points after this.
+    /// Settles the spans; no more points after this.
     pub(crate) fn finish(&mut self, covered_ns: u64) -> Result<(), Full> {
-        self.sum += std::mem::take(&mut self.rest);
         self.covered_ns = covered_ns;
         if self.spans.is_empty() {
             return Ok(());
@@ -243,7 +359,11 @@ impl Pile {
 
     #[expect(clippy::cast_precision_loss, reason = "a mean is a float")]
     pub(crate) fn avg(&self) -> Option<f64> {
-        (self.count > 0).then(|| self.sum / self.count as f64)
+        (self.count > 0).then(|| self.sum() / self.count as f64)
+    }
+
+    pub(crate) fn sum(&self) -> f64 {
+        self.sum.value()
     }
 
     pub(crate) fn rate(&self) -> Option<f64> {

@@ -1,7 +1,8 @@
 //! The questions themselves: the last word of a selection, for each kind.
 
 use super::{
-    evaluate::{Counted, Levels},
+    counted::Increase,
+    levels::Levels,
     pile::Pile,
     selection::Selection,
     shape::{Counters, Gauges, Histograms, Live, Shape, Window},
@@ -23,7 +24,7 @@ impl<S: Shape> Selection<Counters, S> {
     where
         S: Window,
     {
-        S::of(self.counted(|c| Some(c.increase)))
+        S::of(self.increases(|increase| Some(increase.by)))
     }
 
     /// Increments per second of covered time.
@@ -32,25 +33,26 @@ impl<S: Shape> Selection<Counters, S> {
     where
         S: Window,
     {
-        S::of(self.counted(Counted::rate))
+        S::of(self.increases(Increase::rate))
     }
 
-    /// Smallest per-tick rate, per second.
+    /// Smallest per-tick rate, per second; of times that only a coarse tier has, the smallest of its points.
     #[must_use]
     pub fn min(&self) -> S::Of<f64>
     where
         S: Window,
     {
-        S::of(self.counted(|c| c.rates().reduce(f64::min)))
+        S::of(self.counted(|c| c.min()))
     }
 
-    /// Greatest per-tick rate, per second.
+    /// Greatest per-tick rate, per second. Coarse tiers keep it for each series; of several together, of times that only
+    /// a coarse tier has, it is not more than this.
     #[must_use]
     pub fn max(&self) -> S::Of<f64>
     where
         S: Window,
     {
-        S::of(self.counted(|c| c.rates().reduce(f64::max)))
+        S::of(self.counted(|c| c.max()))
     }
 
     /// Increments per second of covered time; the same as [`rate`](Self::rate).
@@ -153,7 +155,7 @@ impl<S: Shape> Selection<Histograms, S> {
     where
         S: Window,
     {
-        S::of(self.piled(|p| Some(p.sum)))
+        S::of(self.piled(|p| Some(p.sum())))
     }
 
     /// Mean of the values; `None` when nothing was recorded.

@@ -93,6 +93,8 @@ pub(crate) struct Found {
     pub(crate) timeline: Arc<Timeline>,
     /// Schema of the metric, for histograms.
     pub(crate) schema: &'static Schema,
+    /// Length of a usual tick.
+    pub(crate) resolution_ns: u64,
     /// Working memory of this question; more is charged as it goes on.
     pub(crate) scratch: Charge,
 }

@@ -5,6 +5,7 @@ pub(crate) mod hash;
 pub(crate) mod layout;
 pub(crate) mod order;
 pub(crate) mod recent;
+pub(crate) mod sum;
 pub(crate) mod sync;
 pub(crate) mod table;
 pub(crate) mod text;

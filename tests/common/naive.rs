@@ -230,14 +230,27 @@ impl Model {
             }
             return true;
         }
-        let (now, retention) = (self.now, self.retention);
-        self.ticks
-            .retain(|t| now <= retention || t.end > now - retention);
         tick.start = self.before;
-        tick.end = now;
-        self.before = now;
+        tick.end = self.now;
+        self.before = self.now;
         self.ticks.push(tick);
         false
+    }
+
+    /// The store says how many of the newest ticks it has: at least all that are to be kept, and not many more, since they
+    /// go some at a time.
+    pub fn forget(&mut self, points: usize) {
+        let gone = self.ticks.len() - points;
+        let (now, retention) = (self.now, self.retention);
+        for tick in self.ticks.drain(..gone) {
+            let end = tick.end;
+            assert!(
+                end + retention <= now,
+                "{end} was forgotten too early at {now}"
+            );
+        }
+        let old = self.ticks.iter().filter(|tick| tick.end + retention < now);
+        assert!(old.count() <= 120, "{} ticks at {now}", self.ticks.len());
     }
 
     /// The window in milliseconds after the start.

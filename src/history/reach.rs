@@ -1,0 +1,305 @@
+//! The points that answer a question: of each instant, those of the finest tier that still has it, tiers side by side
+//! without a seam.
+
+use super::{
+    Charge,
+    timeline::{Kept, Row, Segment, Shelved, Timeline},
+};
+use crate::{
+    ledger::Full,
+    util::{layout, sync::Arc},
+};
+use std::ops::Range;
+
+/// Where points are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source<'a> {
+    /// One point.
+    Frame(&'a Kept),
+    Segment(&'a Segment),
+}
+
+/// Neighbouring points.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece<'a> {
+    pub(crate) source: Source<'a>,
+    /// Which of the points of a segment.
+    pub(crate) rows: Range<usize>,
+    /// How many points are in the pieces before.
+    pub(crate) first: usize,
+    /// Whether these are points of a coarse tier.
+    pub(crate) is_coarse: bool,
+    /// Scale of the histograms.
+    pub(crate) scale: u8,
+}
+
+impl Piece<'_> {
+    /// Points of all pieces that are of this one.
+    pub(crate) fn points(&self) -> Range<usize> {
+        self.first..self.first + self.rows.len()
+    }
+
+    /// When the point in row `row` was.
+    pub(crate) fn row(&self, row: usize) -> Option<Row> {
+        match self.source {
+            Source::Frame(kept) => Some(Row::of(kept)),
+            Source::Segment(segment) => segment.axis.rows.get(row).copied(),
+        }
+    }
+
+    /// The rows of those `points` of all pieces that are of this one.
+    pub(crate) fn rows_of(&self, points: &Range<usize>) -> Range<usize> {
+        let own = self.points();
+        let from = points.start.clamp(own.start, own.end) - self.first;
+        let to = points.end.clamp(own.start, own.end) - self.first;
+        self.rows.start + from..self.rows.start + to
+    }
+}
+
+/// All points that some retention classes have, oldest first.
+#[derive(Debug)]
+pub(crate) struct Reach<'a> {
+    pub(crate) pieces: Vec<Piece<'a>>,
+    _charge: Charge,
+}
+
+fn signed(ns: u64) -> i128 {
+    i128::from(ns)
+}
+
+/// Twice the middle of a point, in nanoseconds.
+fn middle(row: Row) -> i128 {
+    signed(row.start_ns) + signed(row.end_ns)
+}
+
+impl<'a> Reach<'a> {
+    /// The points that all of `classes`, a bit each, still have. `scratch` is what the list is charged beside.
+    pub(crate) fn new(timeline: &'a Timeline, classes: u8, scratch: &Charge) -> Result<Self, Full> {
+        let tiers = &timeline.archive.tiers;
+        let lists = tiers
+            .iter()
+            .map(|tier| tier.segments.len() + tier.open.len());
+        let most = timeline.frames.len() + lists.sum::<usize>();
+        let charge = scratch.beside(layout::vec::<Piece<'_>>(most))?;
+        let mut pieces: Vec<Piece<'a>> = Vec::with_capacity(most);
+        // From the finest tier on, backwards: each gives what is older than what is there already.
+        let mut seam = u64::MAX;
+        for (at, tier) in tiers.iter().enumerate() {
+            let frames: &[Arc<Kept>] = if at == 0 {
+                &timeline.frames
+            } else {
+                &tier.open
+            };
+            if tier.classes & classes != classes {
+                continue;
+            }
+            let list = TierPoints {
+                tier,
+                frames,
+                classes,
+            };
+            // Points of this tier begin where one of the next tier ends, so that nothing is there twice or missing.
+            let Some(start) = list.start_ns() else {
+                continue;
+            };
+            let coarser = tiers.iter().skip(at + 1);
+            let coarser = coarser.filter(|next| next.classes & classes == classes);
+            let mut ends = coarser.filter_map(|next| {
+                let list = TierPoints {
+                    tier: next,
+                    frames: &next.open,
+                    classes,
+                };
+                // Of what is all there in detail, no outline is wanted.
+                let is_older = list.start_ns().is_some_and(|older| older < start);
+                list.first_end_from(start).filter(|_| is_older)
+            });
+            let end = ends.next();
+            let begin = end.unwrap_or(start);
+            if begin < seam {
+                let first = Begin {
+                    ns: begin,
+                    is_seam: end.is_some(),
+                };
+                list.push(first, seam, at > 0, &mut pieces);
+                seam = begin;
+            }
+        }
+        pieces.reverse();
+        let mut first = 0;
+        for piece in &mut pieces {
+            piece.first = first;
+            first += piece.rows.len();
+        }
+        Ok(Self {
+            pieces,
+            _charge: charge,
+        })
+    }
+
+    /// How many points there are.
+    pub(crate) fn len(&self) -> usize {
+        self.pieces.last().map_or(0, |piece| piece.points().end)
+    }
+
+    /// When a point was.
+    pub(crate) fn row(&self, point: usize) -> Option<Row> {
+        let piece = self.piece_at(point)?;
+        let piece = self.pieces.get(piece)?;
+        piece.row(piece.rows.start + point.checked_sub(piece.first)?)
+    }
+
+    /// The piece that has a point.
+    fn piece_at(&self, point: usize) -> Option<usize> {
+        let behind = |piece: &Piece<'_>| piece.points().end <= point;
+        let at = self.pieces.partition_point(behind);
+        (at < self.pieces.len()).then_some(at)
+    }
+
+    /// The pieces that have some of these points.
+    pub(crate) fn over(&self, points: &Range<usize>) -> &[Piece<'a>] {
+        let from = self
+            .pieces
+            .partition_point(|piece| piece.points().end <= points.start);
+        let to = self
+            .pieces
+            .partition_point(|piece| piece.first < points.end);
+        self.pieces.get(from..to).unwrap_or_default()
+    }
+
+    /// Rows of some points.
+    pub(crate) fn rows(&self, points: &Range<usize>) -> impl Iterator<Item = Row> {
+        let pieces = self.over(points).iter();
+        pieces.flat_map(move |piece| piece.rows_of(points).filter_map(|row| piece.row(row)))
+    }
+
+    /// How many points `is_before`, which holds for the first ones only.
+    fn partition(&self, is_before: impl Fn(Row) -> bool) -> usize {
+        let last = |piece: &Piece<'_>| piece.row(piece.rows.end.saturating_sub(1));
+        let whole = |piece: &Piece<'_>| last(piece).is_some_and(&is_before);
+        let at = self.pieces.partition_point(whole);
+        let Some(piece) = self.pieces.get(at) else {
+            return self.len();
+        };
+        let (mut low, mut high) = (piece.rows.start, piece.rows.end);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            if piece.row(middle).is_some_and(&is_before) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        piece.first + (low - piece.rows.start)
+    }
+
+    /// First point whose middle is after `ns`.
+    pub(crate) fn after(&self, ns: i128) -> usize {
+        self.partition(|row| middle(row) <= 2 * ns)
+    }
+
+    /// The points of a window. One that is narrower than the point it falls into is that point.
+    pub(crate) fn window(&self, from: i128, to: i128) -> Range<usize> {
+        let range = self.after(from)..self.after(to);
+        if !range.is_empty() || to <= from {
+            return range;
+        }
+        let inside = self.partition(|row| signed(row.end_ns) < to);
+        let covers = |row: Row| signed(row.start_ns) < to;
+        if self.row(inside).is_some_and(covers) {
+            inside..inside + 1
+        } else {
+            range
+        }
+    }
+
+    /// Nanoseconds that some points cover.
+    pub(crate) fn covered_ns(&self, points: &Range<usize>) -> u64 {
+        self.rows(points).map(|row| row.duration_ns()).sum()
+    }
+}
+
+/// Where the points of a tier begin.
+#[derive(Clone, Copy)]
+struct Begin {
+    ns: u64,
+    /// A point of a coarser tier ends here, which has what took no time here, too.
+    is_seam: bool,
+}
+
+impl Begin {
+    fn is_after(self, start_ns: u64, end_ns: u64) -> bool {
+        start_ns < self.ns || self.is_seam && end_ns <= self.ns
+    }
+}
+
+/// The points of one tier, as some classes have them.
+struct TierPoints<'a> {
+    tier: &'a Shelved,
+    /// Not sealed yet.
+    frames: &'a [Arc<Kept>],
+    classes: u8,
+}
+
+impl<'a> TierPoints<'a> {
+    /// Segments that all classes still have: the newest ones.
+    fn segments(&self) -> &'a [Segment] {
+        let has_all = |segment: &Segment| segment.kept & self.classes == self.classes;
+        let segments = &self.tier.segments;
+        let gone = segments.iter().rposition(|segment| !has_all(segment));
+        let from = gone.map_or(0, |at| at + 1);
+        segments.get(from..).unwrap_or_default()
+    }
+
+    fn start_ns(&self) -> Option<u64> {
+        let segment = self
+            .segments()
+            .first()
+            .map(|segment| segment.axis.start_ns());
+        segment.or_else(|| self.frames.first().map(|kept| kept.frame.span.start_ns))
+    }
+
+    /// The end of the first point that ends at `ns` or later.
+    fn first_end_from(&self, ns: u64) -> Option<u64> {
+        let segments = self.segments();
+        let at = segments.partition_point(|segment| segment.axis.end_ns() < ns);
+        if let Some(segment) = segments.get(at) {
+            let rows = &segment.axis.rows;
+            let row = rows.partition_point(|row| row.end_ns < ns);
+            return rows.get(row).map(|row| row.end_ns);
+        }
+        let frames = self.frames.iter().map(|kept| kept.frame.span.end_ns);
+        frames.filter(|end| *end >= ns).min()
+    }
+
+    /// Appends, newest first, the points from `begin` to `end`.
+    fn push(&self, begin: Begin, end: u64, is_coarse: bool, pieces: &mut Vec<Piece<'a>>) {
+        let scale = self.tier.scale;
+        for kept in self.frames.iter().rev() {
+            let span = kept.frame.span;
+            if !begin.is_after(span.start_ns, span.end_ns) && span.end_ns <= end {
+                pieces.push(Piece {
+                    source: Source::Frame(kept),
+                    rows: 0..1,
+                    first: 0,
+                    is_coarse,
+                    scale,
+                });
+            }
+        }
+        for segment in self.segments().iter().rev() {
+            let rows = &segment.axis.rows;
+            let from = rows.partition_point(|row| begin.is_after(row.start_ns, row.end_ns));
+            let to = rows.partition_point(|row| row.end_ns <= end);
+            if from < to {
+                pieces.push(Piece {
+                    source: Source::Segment(segment),
+                    rows: from..to,
+                    first: 0,
+                    is_coarse,
+                    scale,
+                });
+            }
+        }
+    }
+}

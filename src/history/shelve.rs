@@ -1,0 +1,227 @@
+//! When frames are frozen, and where what is sealed goes.
+
+use super::{
+    COARSE_SLICES, Charge, History, MOST_POINTS, Made, OPEN_SHARE,
+    seal::{Form, Sealing},
+    timeline::{Edit, Kept, Segment, Timeline},
+};
+use crate::{
+    ledger::{Full, Part},
+    model::frame::Span,
+    util::{layout, sync::Arc},
+};
+
+/// How often a slice that finds no room is tried again.
+const TRIES: usize = 8;
+/// Room that is made for it then.
+const ROOM: usize = 64 << 10;
+
+impl History {
+    /// Goes on with what is being sealed, and freezes what is due. Call it once a tick.
+    pub(crate) fn seal(&mut self) {
+        for tier in 0..self.tiers.len() {
+            self.freeze(tier);
+            self.go_on(tier, false);
+        }
+    }
+
+    /// Seals what is frozen, whatever time it takes.
+    pub(super) fn seal_now(&mut self, tier: usize) {
+        self.freeze(tier);
+        self.go_on(tier, true);
+    }
+
+    /// Points of a tier that are not sealed yet.
+    pub(super) fn open(&self, tier: usize) -> &[Arc<Kept>] {
+        if tier == 0 {
+            return &self.current.frames;
+        }
+        let shelved = self.current.archive.tiers.get(tier);
+        shelved.map_or(&[], |shelved| &shelved.open)
+    }
+
+    fn form(&self, tier: usize) -> Option<Form> {
+        self.tiers.get(tier).map(super::Tier::form)
+    }
+
+    /// Freezes frames, if it is time to.
+    fn freeze(&mut self, tier: usize) {
+        let (Some(at), Some(form)) = (self.tiers.get(tier), self.form(tier)) else {
+            return;
+        };
+        if self.sealings.get(tier).is_none_or(Option::is_some) {
+            return;
+        }
+        let coarser = self.form(tier + 1);
+        let most = self.ledger.budget() / OPEN_SHARE;
+        let open = self.open(tier);
+        let n = frozen(open, at.points(), most, coarser);
+        if n == 0 {
+            return;
+        }
+        let slices = match tier {
+            0 => (n / 2).max(1),
+            // Points of coarse tiers come seldom, and it is the tick that must not be held up.
+            _ => COARSE_SLICES,
+        };
+        let resolution = self.tiers.first().map_or(1, |finest| finest.interval_ns);
+        let frozen = open.get(..n).unwrap_or_default();
+        let sealing = Sealing::new(&self.ledger, frozen, form, coarser, resolution, slices);
+        if let (Ok(sealing), Some(place)) = (sealing, self.sealings.get_mut(tier)) {
+            *place = Some(sealing);
+        }
+    }
+
+    /// Encodes the next slice; when it was the last, the segment takes the place of its frames. Without room it is given
+    /// up: the frames stay, and are frozen again.
+    fn go_on(&mut self, tier: usize, whole: bool) {
+        let Some(mut sealing) = self.sealings.get_mut(tier).and_then(Option::take) else {
+            return;
+        };
+        for _ in 0..TRIES {
+            let result = sealing.slice(&mut self.bench, whole);
+            let result = result.and_then(|done| {
+                if done {
+                    self.shelve(tier, &mut sealing)?;
+                }
+                Ok(done)
+            });
+            match result {
+                Ok(true) => return,
+                Ok(false) => {
+                    if let Some(place) = self.sealings.get_mut(tier) {
+                        *place = Some(sealing);
+                    }
+                    return;
+                }
+                Err(Full) => {
+                    if !self.drop_segments(ROOM) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts a segment in the place of its frames, and its coarse points into the next tier.
+    fn shelve(&mut self, tier: usize, sealing: &mut Sealing) -> Result<(), Full> {
+        let mut edits = Vec::with_capacity(self.tiers.len());
+        edits.resize_with(self.tiers.len(), Edit::default);
+        let (newest_gone, points) = self.coarse_points(tier + 1, sealing)?;
+        if let Some(next) = edits.get_mut(tier + 1) {
+            (next.newest_gone, next.points) = (newest_gone, points);
+        }
+        // Room for all lists first: what is sealed cannot be put back.
+        let n = sealing.frames.len();
+        let (segments, open) = self.sizes();
+        let lists = super::Archive::bytes(self.tiers.len(), segments + 1, open + n)
+            + layout::vec::<Arc<Kept>>(self.current.frames.len())
+            + layout::arc::<Timeline>();
+        let room = Charge::new(&self.ledger, Part::History, lists)?;
+        let sealed = sealing.finish()?;
+        let kept = self.form(tier).map_or(0, |form| form.classes);
+        if let Some(this) = edits.get_mut(tier) {
+            this.segment = Some(Segment {
+                axis: Arc::new(sealed.axis),
+                kept,
+                chunks: sealed.chunks,
+            });
+            this.open_gone = if tier == 0 { 0 } else { n };
+        }
+        drop(room);
+        let keep = |_: usize, segment: &Segment| Some(segment.clone());
+        let archive = self.current.archive.edited(&self.ledger, edits, keep)?;
+        let frames = &self.current.frames;
+        let gone = if tier == 0 { n.min(frames.len()) } else { 0 };
+        let rest = frames.iter().skip(gone).cloned();
+        let start = self.current.wall_start_ms;
+        let len = frames.len() - gone;
+        let next = Timeline::new(&self.ledger, start, archive, len, rest)?;
+        self.publish(next);
+        Ok(())
+    }
+
+    /// Segments and open points of all tiers.
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        let tiers = &self.current.archive.tiers;
+        let segments = tiers.iter().map(|tier| tier.segments.len()).sum();
+        (segments, tiers.iter().map(|tier| tier.open.len()).sum())
+    }
+
+    /// The coarse points of what was sealed. The first may be the rest of the newest that is there: then that one goes,
+    /// and they are one.
+    fn coarse_points(
+        &self,
+        tier: usize,
+        sealing: &Sealing,
+    ) -> Result<(usize, Vec<Arc<Kept>>), Full> {
+        let Some(form) = self.form(tier) else {
+            return Ok((0, Vec::new()));
+        };
+        let mut points = Vec::with_capacity(sealing.points.len());
+        let newest = self.open(tier).last();
+        let mut gone = 0;
+        for coarse in &sealing.points {
+            let Some(frames) = sealing.frames.get(coarse.rows.clone()) else {
+                continue;
+            };
+            let (Some(first), Some(last)) = (frames.first(), frames.last()) else {
+                continue;
+            };
+            let ticks = frames.iter().map(|kept| kept.ticks).sum();
+            let mut made = Made {
+                span: Span {
+                    start_ns: first.frame.span.start_ns,
+                    ..last.frame.span
+                },
+                tick: first.tick,
+                ticks,
+            };
+            let same = newest.filter(|newest| {
+                points.is_empty() && form.number(newest.frame.span.end_ns) == coarse.number
+            });
+            if let Some(newest) = same {
+                gone = 1;
+                made.span.start_ns = newest.frame.span.start_ns;
+                made.tick = newest.tick;
+                made.ticks += newest.ticks;
+                points.push(self.merged(newest, &coarse.draft, ticks, made)?);
+                continue;
+            }
+            let room = |bytes| Charge::new(&self.ledger, Part::History, bytes);
+            let charges = [
+                room(coarse.draft.frame_bytes())?,
+                room(layout::arc::<Kept>())?,
+            ];
+            points.push(Arc::new(Kept {
+                frame: coarse.draft.frame(made.span),
+                tick: made.tick,
+                ticks: made.ticks,
+                charges,
+            }));
+        }
+        Ok((gone, points))
+    }
+}
+
+/// How many frames are to be frozen: none, until there are `points` of them or they take `most` bytes; then as many as
+/// end where a point of the next tier does. The newest stays: more may join it.
+fn frozen(open: &[Arc<Kept>], points: usize, most: usize, coarser: Option<Form>) -> usize {
+    let waiting = open.len().saturating_sub(1).min(MOST_POINTS);
+    let old = open.get(..waiting).unwrap_or_default();
+    let is_full = waiting == MOST_POINTS
+        || waiting > 1 && old.iter().map(|kept| kept.bytes()).sum::<usize>() >= most;
+    if waiting < points && !is_full {
+        return 0;
+    }
+    let number = |at: usize, form: Form| {
+        let kept = open.get(at);
+        kept.map(|kept| form.number(kept.frame.span.end_ns))
+    };
+    let ends = |n: &usize| coarser.is_none_or(|form| number(n - 1, form) != number(*n, form));
+    match (1..=waiting).rev().find(ends) {
+        Some(n) if 2 * n >= waiting => n,
+        _ if is_full => waiting,
+        _ => 0,
+    }
+}

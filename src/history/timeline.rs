@@ -1,0 +1,312 @@
+//! A consistent view of history: the newest ticks as frames, and behind them, tier by tier, what was sealed.
+
+use super::charge::Charge;
+use crate::{
+    codec::segment::{self, Block},
+    ledger::{Full, Ledger, Part},
+    model::{
+        MetricKind,
+        frame::{CLASSES, Frame, SeriesId, class_of},
+    },
+    util::{layout, sync::Arc},
+};
+
+/// A frame in history.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) frame: Frame,
+    /// Number of its tick, or of the first tick of a coarse point; ascending, not necessarily by one.
+    pub(crate) tick: u64,
+    /// Ticks that it is made of.
+    pub(crate) ticks: u32,
+    /// For the columns and for this; last, so that it is given back after they are.
+    pub(super) charges: [Charge; 2],
+}
+
+impl Kept {
+    pub(super) fn bytes(&self) -> usize {
+        self.charges.iter().map(Charge::bytes).sum()
+    }
+}
+
+/// When one point was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) start_ns: u64,
+    pub(crate) end_ns: u64,
+    /// Ticks that it is made of.
+    pub(crate) ticks: u32,
+}
+
+impl Row {
+    pub(crate) fn of(kept: &Kept) -> Self {
+        Self {
+            start_ns: kept.frame.span.start_ns,
+            end_ns: kept.frame.span.end_ns,
+            ticks: kept.ticks,
+        }
+    }
+
+    pub(crate) fn duration_ns(&self) -> u64 {
+        self.end_ns - self.start_ns
+    }
+}
+
+/// The points of a segment.
+#[derive(Debug)]
+pub(crate) struct Axis {
+    /// Oldest first; each starts where the one before ends, or later if ticks were lost.
+    pub(crate) rows: Box<[Row]>,
+    /// Number of the first tick.
+    pub(super) tick: u64,
+    pub(super) charge: Charge,
+}
+
+impl Axis {
+    pub(super) fn bytes(rows: usize) -> usize {
+        layout::arc::<Self>() + layout::vec::<Row>(rows)
+    }
+
+    pub(super) fn start_ns(&self) -> u64 {
+        self.rows.first().map_or(0, |row| row.start_ns)
+    }
+
+    pub(super) fn end_ns(&self) -> u64 {
+        self.rows.last().map_or(0, |row| row.end_ns)
+    }
+}
+
+/// The series of one retention class in a segment.
+#[derive(Debug)]
+pub(crate) struct Chunks {
+    /// By kind.
+    pub(super) blocks: [Vec<Block>; 3],
+    pub(super) charge: Charge,
+}
+
+/// A segment: some tens of neighbouring points of a tier, sealed.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment {
+    pub(crate) axis: Arc<Axis>,
+    /// Bit `c`: class `c` is still kept.
+    pub(super) kept: u8,
+    /// By class; `None`: nothing of it changed, or it is not kept any more.
+    pub(super) chunks: [Option<Arc<Chunks>>; CLASSES],
+}
+
+impl Segment {
+    /// The chunk of one series; `None`: nothing changed.
+    pub(crate) fn chunk(&self, kind: MetricKind, id: SeriesId) -> Option<&[u8]> {
+        let chunks = self.chunks.get(class_of(id))?.as_ref()?;
+        segment::find(chunks.blocks.get(place_of(kind))?, id)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let chunks = self.chunks.iter().flatten();
+        self.axis.charge.bytes() + chunks.map(|chunks| chunks.charge.bytes()).sum::<usize>()
+    }
+}
+
+/// Where the blocks of a kind are.
+pub(super) const fn place_of(kind: MetricKind) -> usize {
+    match kind {
+        MetricKind::Counter => 0,
+        MetricKind::Gauge => 1,
+        MetricKind::Histogram => 2,
+    }
+}
+
+/// What one tier has beside the frames of ticks.
+#[derive(Debug)]
+pub(crate) struct Shelved {
+    /// Oldest first.
+    pub(crate) segments: Vec<Segment>,
+    /// Newer points of a coarse tier, not sealed yet; of the finest tier, these are the frames of ticks.
+    pub(crate) open: Vec<Arc<Kept>>,
+    /// Bit `c`: class `c` is kept in this tier.
+    pub(crate) classes: u8,
+    /// Scale of the histograms.
+    pub(crate) scale: u8,
+}
+
+impl Shelved {
+    /// Nanosecond at which its oldest point starts.
+    pub(super) fn start_ns(&self) -> Option<u64> {
+        let segment = self.segments.first().map(|segment| segment.axis.start_ns());
+        segment.or_else(|| self.open.first().map(|kept| kept.frame.span.start_ns))
+    }
+
+    pub(super) fn oldest_tick(&self) -> Option<u64> {
+        let segment = self.segments.first().map(|segment| segment.axis.tick);
+        segment.or_else(|| self.open.first().map(|kept| kept.tick))
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let segments = self.segments.iter().map(Segment::bytes);
+        let open = self.open.iter().map(|kept| kept.bytes());
+        segments.sum::<usize>() + open.sum::<usize>()
+    }
+}
+
+/// What becomes of a tier.
+#[derive(Debug, Default)]
+pub(super) struct Edit {
+    /// How many of its segments go, oldest first, and the one that comes.
+    pub(super) segments_gone: usize,
+    pub(super) segment: Option<Segment>,
+    /// How many of its open points go, oldest first; how many of the newest do; and those that come.
+    pub(super) open_gone: usize,
+    pub(super) newest_gone: usize,
+    pub(super) points: Vec<Arc<Kept>>,
+    /// The classes that it keeps from now on, if they are others.
+    pub(super) classes: Option<u8>,
+}
+
+impl Edit {
+    fn segments(&self, tier: &Shelved) -> usize {
+        let stay = tier.segments.len().saturating_sub(self.segments_gone);
+        stay + usize::from(self.segment.is_some())
+    }
+
+    fn open(&self, tier: &Shelved) -> usize {
+        let gone = self.open_gone + self.newest_gone;
+        tier.open.len().saturating_sub(gone) + self.points.len()
+    }
+}
+
+/// All tiers, finest first.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    pub(crate) tiers: Vec<Shelved>,
+    pub(super) charge: Charge,
+}
+
+impl Archive {
+    /// Another archive: of each tier, segments that `keep` keeps a part of, and what `edits` says.
+    pub(super) fn edited(
+        &self,
+        ledger: &Arc<Ledger>,
+        mut edits: Vec<Edit>,
+        keep: impl Fn(usize, &Segment) -> Option<Segment>,
+    ) -> Result<Arc<Self>, Full> {
+        edits.resize_with(self.tiers.len(), Edit::default);
+        let sizes = || self.tiers.iter().zip(&edits);
+        let segments: usize = sizes().map(|(tier, edit)| edit.segments(tier)).sum();
+        let open: usize = sizes().map(|(tier, edit)| edit.open(tier)).sum();
+        let bytes = Self::bytes(self.tiers.len(), segments, open);
+        let charge = Charge::new(ledger, Part::History, bytes)?;
+        let mut tiers = Vec::with_capacity(self.tiers.len());
+        for (at, (tier, edit)) in self.tiers.iter().zip(edits).enumerate() {
+            let (segments, open) = (edit.segments(tier), edit.open(tier));
+            let mut shelved = Shelved {
+                segments: Vec::with_capacity(segments),
+                open: Vec::with_capacity(open),
+                classes: edit.classes.unwrap_or(tier.classes),
+                scale: tier.scale,
+            };
+            let stay = tier.segments.iter().skip(edit.segments_gone);
+            shelved
+                .segments
+                .extend(stay.filter_map(|segment| keep(at, segment)));
+            shelved.segments.extend(edit.segment);
+            let stay = tier.open.len().saturating_sub(edit.newest_gone);
+            let stay = tier.open.iter().take(stay).skip(edit.open_gone);
+            shelved.open.extend(stay.cloned());
+            shelved.open.extend(edit.points);
+            tiers.push(shelved);
+        }
+        Ok(Arc::new(Self { tiers, charge }))
+    }
+
+    /// Bytes of a archive with so many segments and open points, in all tiers together.
+    pub(super) fn bytes(tiers: usize, segments: usize, open: usize) -> usize {
+        layout::arc::<Self>()
+            + layout::vec::<Shelved>(tiers)
+            + layout::vec::<Segment>(segments)
+            + layout::vec::<Arc<Kept>>(open)
+    }
+}
+
+/// A consistent view of history, which never changes.
+#[derive(Debug)]
+pub(crate) struct Timeline {
+    /// Ticks that are not sealed yet, oldest first; each starts where the one before ends, or later if ticks were lost.
+    pub(crate) frames: Box<[Arc<Kept>]>,
+    pub(crate) archive: Arc<Archive>,
+    /// Wall milliseconds at nanosecond 0 of the axis.
+    pub(crate) wall_start_ms: i64,
+    pub(super) charge: Charge,
+}
+
+impl Timeline {
+    pub(super) fn new(
+        ledger: &Arc<Ledger>,
+        wall_start_ms: i64,
+        archive: Arc<Archive>,
+        len: usize,
+        frames: impl Iterator<Item = Arc<Kept>>,
+    ) -> Result<Self, Full> {
+        let bytes = layout::arc::<Self>() + layout::vec::<Arc<Kept>>(len);
+        let charge = Charge::new(ledger, Part::History, bytes)?;
+        let mut list = Vec::with_capacity(len);
+        list.extend(frames.take(len));
+        Ok(Self {
+            frames: list.into(),
+            archive,
+            wall_start_ms,
+            charge,
+        })
+    }
+
+    pub(crate) fn last(&self) -> Option<&Frame> {
+        self.frames.last().map(|kept| &kept.frame)
+    }
+
+    /// The oldest tick that any point is made of.
+    pub(crate) fn oldest_tick(&self) -> Option<u64> {
+        let tiers = self.archive.tiers.iter().filter_map(Shelved::oldest_tick);
+        let frame = self.frames.first().map(|kept| kept.tick);
+        tiers.chain(frame).min()
+    }
+
+    /// Nanosecond at which the oldest point of a tier starts.
+    pub(crate) fn start_ns(&self, tier: usize) -> Option<u64> {
+        let shelved = self.archive.tiers.get(tier).and_then(Shelved::start_ns);
+        let frame = self.frames.first().map(|kept| kept.frame.span.start_ns);
+        shelved.or(if tier == 0 { frame } else { None })
+    }
+
+    /// Nanoseconds from the start of the oldest point to the end of the newest.
+    pub(crate) fn reach_ns(&self) -> u64 {
+        let starts = (0..self.archive.tiers.len()).filter_map(|tier| self.start_ns(tier));
+        let end = self.last().map(|frame| frame.span.end_ns);
+        let reach = end
+            .zip(starts.min())
+            .map(|(end, start)| end.saturating_sub(start));
+        reach.unwrap_or(0)
+    }
+
+    /// Points of a tier, and their bytes.
+    pub(crate) fn size(&self, tier: usize) -> (usize, usize) {
+        let shelved = self.archive.tiers.get(tier);
+        let segments = shelved.map_or(&[][..], |shelved| &shelved.segments);
+        let sealed: usize = segments.iter().map(|segment| segment.axis.rows.len()).sum();
+        let open: &[Arc<Kept>] = match tier {
+            0 => &self.frames,
+            _ => shelved.map_or(&[], |shelved| &shelved.open),
+        };
+        let bytes = segments.iter().map(Segment::bytes).sum::<usize>();
+        let open_bytes = open.iter().map(|kept| kept.bytes()).sum::<usize>();
+        (sealed + open.len(), bytes + open_bytes)
+    }
+
+    /// Bytes that would be free if nobody had this timeline.
+    pub(super) fn bytes(&self) -> usize {
+        let tiers = self.archive.tiers.iter().map(Shelved::bytes);
+        let frames = self.frames.iter().map(|kept| kept.bytes());
+        self.charge.bytes()
+            + self.archive.charge.bytes()
+            + tiers.sum::<usize>()
+            + frames.sum::<usize>()
+    }
+}

@@ -1,0 +1,227 @@
+//! What counters did over a window, step by step or point by point.
+
+use super::{
+    evaluate::{Cut, Steps, per_second, quantile},
+    selection::{Member, Selection},
+    shape::{Answers, Counters, Shape},
+};
+use crate::{
+    codec::{counters, rows::MOST_ROWS},
+    history::{Piece, Source},
+    ledger::Full,
+    model::{MetricKind, frame::SeriesId},
+    util::layout,
+};
+use std::ops::Range;
+
+/// What counters did in one step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Increase {
+    pub(super) by: u64,
+    ns: u64,
+}
+
+impl Increase {
+    pub(super) fn rate(self) -> Option<f64> {
+        per_second(self.by, self.ns)
+    }
+}
+
+/// What counters did in one point.
+#[derive(Clone, Copy, Debug)]
+struct Rise {
+    by: u64,
+    /// In coarse tiers, at most so much in one tick as long as the resolution.
+    peak: u64,
+    ns: u64,
+    ticks: u32,
+    is_coarse: bool,
+}
+
+/// What counters did over some points.
+pub(super) struct Counted<'a> {
+    points: &'a [Rise],
+    resolution_ns: u64,
+    /// Room for a rate of each point.
+    rates: &'a mut Vec<(f64, u32)>,
+}
+
+impl Counted<'_> {
+    /// Rates of all points, with their ticks.
+    fn rates(&self) -> impl Iterator<Item = (f64, u32)> {
+        let points = self.points.iter();
+        points.filter_map(|point| Some((per_second(point.by, point.ns)?, point.ticks)))
+    }
+
+    pub(super) fn min(&self) -> Option<f64> {
+        self.rates().map(|rate| rate.0).reduce(f64::min)
+    }
+
+    pub(super) fn max(&self) -> Option<f64> {
+        let peaks = self.points.iter().filter_map(|point| {
+            let rate = per_second(point.by, point.ns)?;
+            let peak = per_second(point.peak, self.resolution_ns).filter(|_| point.is_coarse);
+            Some(peak.map_or(rate, |peak| peak.max(rate)))
+        });
+        peaks.reduce(f64::max)
+    }
+
+    pub(super) fn quantile(&mut self, q: f64) -> Option<f64> {
+        let mut rates = std::mem::take(self.rates);
+        rates.clear();
+        rates.extend(self.rates());
+        let answer = quantile(&mut rates, q);
+        *self.rates = rates;
+        answer
+    }
+}
+
+/// Calls `f` with the place behind `points.start` of each of these points in which a counter rose, by how much it did, and
+/// its peak.
+fn each_rise(
+    cut: &Cut<'_>,
+    points: &Range<usize>,
+    id: SeriesId,
+    mut f: impl FnMut(usize, u64, u64),
+) {
+    let mut hint = 0;
+    for piece in cut.reach.over(points) {
+        // A window may begin or end inside of a piece.
+        let place = piece.points().start.max(points.start) - points.start;
+        match piece.source {
+            Source::Frame(kept) => {
+                if let Some((by, peak)) = kept.frame.counter(id, &mut hint) {
+                    f(place, by, peak.unwrap_or(by));
+                }
+            }
+            Source::Segment(segment) => {
+                if let Some(chunk) = segment.chunk(MetricKind::Counter, id) {
+                    let n = segment.axis.rows.len();
+                    each_in_chunk(chunk, n, piece, &piece.rows_of(points), |at, by, peak| {
+                        f(place + at, by, peak);
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn each_in_chunk(
+    chunk: &[u8],
+    n: usize,
+    piece: &Piece<'_>,
+    rows: &Range<usize>,
+    mut f: impl FnMut(usize, u64, u64),
+) {
+    let (mut increments, mut peaks) = ([0; MOST_ROWS], [0; MOST_ROWS]);
+    let columns = (increments.get_mut(..n), peaks.get_mut(..n));
+    let (Some(all), Some(most)) = columns else {
+        return;
+    };
+    if piece.is_coarse {
+        counters::read_with_peaks(chunk, all, most);
+    } else {
+        counters::read(chunk, all);
+    }
+    let (all, most) = (all.get(rows.clone()), most.get(rows.clone()));
+    let both = all.unwrap_or_default().iter().zip(most.unwrap_or_default());
+    for (at, (by, peak)) in both.enumerate() {
+        if *by > 0 {
+            f(at, *by, if piece.is_coarse { *peak } else { *by });
+        }
+    }
+}
+
+impl<S: Shape> Selection<Counters, S> {
+    pub(super) fn live_totals(&self) -> Answers<u64> {
+        self.live_rows(|sum| Some(sum.total))
+    }
+
+    /// Asks about whole steps.
+    pub(super) fn increases<T>(&self, ask: impl Fn(Increase) -> Option<T>) -> Answers<T> {
+        self.rows(|members, cut| {
+            let mut answers = Vec::with_capacity(cut.len());
+            for steps in cut.batches() {
+                let bytes = layout::vec::<Increase>(steps.points().len());
+                let _room = cut.scratch.beside(bytes)?;
+                let mut increases = Vec::with_capacity(steps.points().len());
+                increases.extend(steps.points().map(|points| Increase {
+                    by: 0,
+                    ns: cut.reach.covered_ns(&points),
+                }));
+                for member in members {
+                    add_steps(cut, steps, member.id, &mut increases);
+                }
+                answers.extend(increases.into_iter().map(&ask));
+            }
+            Ok(answers)
+        })
+    }
+
+    /// Asks about the points of each step.
+    pub(super) fn counted<T>(&self, ask: impl Fn(&mut Counted<'_>) -> Option<T>) -> Answers<T> {
+        self.rows(|members, cut| {
+            let mut answers = Vec::with_capacity(cut.len());
+            for steps in cut.batches() {
+                answers.extend(count_points(members, cut, steps, &ask)?);
+            }
+            Ok(answers)
+        })
+    }
+}
+
+/// Adds what one counter did to each step.
+fn add_steps(cut: &Cut<'_>, steps: Steps<'_>, id: SeriesId, increases: &mut [Increase]) {
+    let whole = steps.whole();
+    let mut steps = steps.points().zip(increases).peekable();
+    each_rise(cut, &whole, id, |place, by, _| {
+        let point = whole.start + place;
+        while steps.next_if(|(step, _)| step.end <= point).is_some() {}
+        if let Some((step, increase)) = steps.peek_mut()
+            && step.contains(&point)
+        {
+            increase.by = increase.by.wrapping_add(by);
+        }
+    });
+}
+
+/// Adds up all points of some steps, and asks about each step.
+fn count_points<T>(
+    members: &[Member],
+    cut: &Cut<'_>,
+    steps: Steps<'_>,
+    ask: &impl Fn(&mut Counted<'_>) -> Option<T>,
+) -> Result<Vec<Option<T>>, Full> {
+    let whole = steps.whole();
+    let bytes = layout::vec::<Rise>(whole.len()) + layout::vec::<(f64, u32)>(whole.len());
+    let _room = cut.scratch.beside(bytes)?;
+    let mut points = Vec::with_capacity(whole.len());
+    for piece in cut.reach.over(&whole) {
+        let rows = piece.rows_of(&whole).filter_map(|row| piece.row(row));
+        points.extend(rows.map(|row| Rise {
+            by: 0,
+            peak: 0,
+            ns: row.duration_ns(),
+            ticks: row.ticks,
+            is_coarse: piece.is_coarse,
+        }));
+    }
+    for member in members {
+        each_rise(cut, &whole, member.id, |place, by, peak| {
+            if let Some(point) = points.get_mut(place) {
+                point.by = point.by.wrapping_add(by);
+                point.peak = point.peak.saturating_add(peak);
+            }
+        });
+    }
+    let mut rates = Vec::with_capacity(whole.len());
+    let answers = steps.points().map(|step| {
+        let step = step.start.checked_sub(whole.start)?..step.end.checked_sub(whole.start)?;
+        ask(&mut Counted {
+            points: points.get(step)?,
+            resolution_ns: cut.resolution_ns,
+            rates: &mut rates,
+        })
+    });
+    Ok(answers.collect())
+}
