@@ -43,6 +43,8 @@ impl Values {
 struct Frame {
     start_ns: u64,
     end_ns: u64,
+    /// Of more than one tick; without room for their union they are two in history.
+    merged: bool,
     counters: BTreeMap<String, u64>,
     histograms: BTreeMap<String, Values>,
 }
@@ -187,6 +189,7 @@ impl Model {
         let next = std::mem::replace(&mut self.next, empty);
         match self.frames.last_mut() {
             Some(last) if last.end_ns == end_ns => {
+                last.merged = true;
                 for (name, n) in next.counters {
                     let total = last.counters.entry(name).or_default();
                     *total = total.wrapping_add(n);
@@ -242,15 +245,39 @@ impl Model {
         !self.frames.is_empty()
     }
 
-    /// Increments of a counter in everything that is kept.
+    pub fn retention(&self) -> Duration {
+        Duration::from_nanos(self.retention_ns)
+    }
+
+    /// Whether the middle of a frame is within the retention. History keeps some more, a segment at a time.
+    fn is_kept(&self, frame: &Frame) -> bool {
+        let end = self.frames.last().map_or(0, |last| last.end_ns);
+        let middle = u128::from(frame.start_ns) + u128::from(frame.end_ns);
+        middle + 2 * u128::from(self.retention_ns) > 2 * u128::from(end)
+    }
+
+    /// Frames within the retention; a frame that is longer than that is all there is.
+    fn kept(&self) -> impl Iterator<Item = &Frame> {
+        let kept = || self.frames.iter().filter(|frame| self.is_kept(frame));
+        let newest = self.frames.last().filter(|_| kept().next().is_none());
+        kept().chain(newest)
+    }
+
+    /// Whether it is unknown which of two ticks that were one are within the retention.
+    pub fn is_blurred(&self) -> bool {
+        let mut out = self.frames.iter().filter(|frame| !self.is_kept(frame));
+        out.any(|frame| frame.merged)
+    }
+
+    /// Increments of a counter within the retention.
     pub fn increase(&self, name: &str) -> u64 {
-        let frames = self.frames.iter().filter_map(|f| f.counters.get(name));
+        let frames = self.kept().filter_map(|f| f.counters.get(name));
         frames.fold(0, |sum, n| sum.wrapping_add(*n))
     }
 
-    /// Values of a histogram in everything that is kept.
+    /// Values of a histogram within the retention.
     pub fn values(&self, name: &str) -> Values {
-        let frames = self.frames.iter().filter_map(|f| f.histograms.get(name));
+        let frames = self.kept().filter_map(|f| f.histograms.get(name));
         let list = frames.flat_map(|values| values.list.iter().copied());
         Values {
             list: list.collect(),

@@ -10,8 +10,6 @@ use metrics_recall::{
 };
 use std::time::Duration;
 
-const ALL: Duration = Duration::MAX;
-
 /// Questions that had no answer for want of memory.
 fn refused(recall: &Recall) -> u64 {
     let health = recall.health();
@@ -324,14 +322,14 @@ pub fn check(recall: &Recall, model: &Model, unbroken: bool) {
     let metrics = recall.metrics();
     let roomy = memory.peak < memory.budget / 2;
     let state = State {
-        unbroken: unbroken && !model.ends_with_retention(),
+        unbroken: unbroken && !model.ends_with_retention() && !model.is_blurred(),
         // The name of a key that is too long may be refused, too.
         named: !model.nameless && (!model.unread || roomy && !model.limited),
         calm: roomy && metrics.iter().all(|m| m.overflowed == 0),
     };
     for (name, total) in &model.totals {
         let answer = recall.counters(name).total();
-        let increase = recall.counters(name).over(ALL).increase();
+        let increase = recall.counters(name).over(model.retention()).increase();
         if refused(recall) != before {
             return;
         }
@@ -391,7 +389,7 @@ fn gauges(recall: &Recall, model: &Model) {
 }
 
 fn histogram(recall: &Recall, model: &Model, name: &str, state: State) {
-    let over = recall.histograms(name).over(ALL);
+    let over = recall.histograms(name).over(model.retention());
     let values = model.values(name);
     let before = refused(recall);
     let (count, sum) = (over.count(), over.sum());
