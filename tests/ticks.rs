@@ -6,7 +6,7 @@ mod tiers;
 
 use common::Store;
 use metrics::{counter, gauge, histogram};
-use metrics_recall::{Recall, Timestamp, secs};
+use metrics_recall::{Clock, Error, Recall, Timestamp, secs};
 use std::time::Duration;
 use tiers::finest_only;
 
@@ -307,4 +307,17 @@ fn ten_thousand_metrics_of_each_kind_lose_no_sample() {
     assert_eq!(total, 10_000);
     let count = |name: String| store.recall.histograms(name).over(secs(1)).count();
     assert_eq!(names().filter_map(count).sum::<u64>(), 10_000);
+}
+
+/// A store that was made when its clock had come to its end found no tick in any window.
+#[test]
+fn windows_hold_a_tick_at_the_end_of_the_clock() -> Result<(), Error> {
+    let (clock, hands) = Clock::manual();
+    hands.advance(Duration::MAX);
+    let (recorder, recall) = Recall::builder().clock(clock).build()?;
+    recorder.scope(|| counter!("n").increment(3));
+    recall.tick();
+    let all = recall.counters("n").over(Duration::MAX);
+    assert_eq!(all.increase(), Some(3));
+    Ok(())
 }

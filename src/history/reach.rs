@@ -116,7 +116,8 @@ impl<'a> Reach<'a> {
             });
             let end = ends.next();
             let begin = end.unwrap_or(start);
-            if begin < seam {
+            // A clock that has come to its end stands at the first seam.
+            if begin < seam || pieces.is_empty() {
                 let first = Begin {
                     ns: begin,
                     is_seam: end.is_some(),
