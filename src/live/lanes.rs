@@ -274,7 +274,8 @@ impl LaneCell {
         self.owned.record_one(code, value)
     }
 
-    /// False: there is no room for the bucket's page, and nothing was done. The shared part may have that page.
+    /// False: there is no room for the bucket's page, and nothing was done. The shared part may have that page, so the
+    /// ledger is not asked in vain with every record.
     pub(crate) fn record(
         &self,
         name: &Name,
@@ -283,7 +284,9 @@ impl LaneCell {
         count: u64,
         weight: f64,
     ) -> bool {
-        self.owned.record_fine(name, code, value, count, weight)
+        let is_known = self.owned.buckets().find(code).is_some();
+        (is_known || Lanes::have_room(&name.ledger))
+            && self.owned.record_fine(name, code, value, count, weight)
     }
 
     fn gather(&self, to: &mut impl Receive) -> Gathered {

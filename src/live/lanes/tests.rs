@@ -1,7 +1,11 @@
 //! Lanes as the tick and threads see them, without a store.
 
 use super::*;
-use crate::ledger::SMALLEST;
+use crate::{
+    ledger::SMALLEST,
+    live::{Histogram, Kind, Live, registry::Limits},
+};
+use metrics::{Key, Level, Metadata};
 
 const BUSY: Traffic = Traffic {
     shared: HOT,
@@ -137,4 +141,25 @@ fn there_are_no_lanes_where_room_is_scarce() {
     tend(&lanes, BUSY, &ledger);
     assert_eq!((lanes.lock().bytes(), ledger.refused()), (0, 0));
     assert!(Taken::new().find_or_take(&lanes).is_none());
+}
+
+#[test]
+fn a_lane_asks_for_no_page_where_room_is_scarce() {
+    let ledger = Arc::new(Ledger::new(1 << 20));
+    let limits = Limits {
+        series_per_metric: 8,
+        metrics: 8,
+        schema: 4,
+    };
+    let live = Live::new(ledger.clone(), limits).unwrap();
+    let from = Metadata::new("tests", Level::INFO, None);
+    let key = Key::from_static_name("m");
+    let cell = live.histograms.acquire(&key, &from, 1, false).unwrap().cell;
+    let name = &*Histogram::series(&cell).name;
+    let lane = LaneCell::default();
+    assert!(lane.record(name, 100, 1.0, 1, 1.0));
+    ledger.reserve(Part::Series, ledger.live_room()).unwrap();
+    assert!(lane.record(name, 100, 1.0, 1, 1.0));
+    assert!(!lane.record(name, 1_000, 1.0, 1, 1.0));
+    assert_eq!(ledger.refused(), 0);
 }
