@@ -4,10 +4,14 @@
 //! (the store's own structs, a worker's bookkeeping, a lock's waiting list). It never exceeds `budget`: a reservation
 //! that would is refused, and the caller degrades. Live data (cells, keys, caches) may take at most three quarters of
 //! the budget, so that history always has room.
+//!
+//! The budget can change. What is free is one word: a reservation takes from it, a smaller budget takes from it, and
+//! neither takes what is not there. So `used <= budget` at every instant, and a reservation that began under a larger
+//! budget cannot end above a smaller one.
 
 use crate::util::{
     layout,
-    sync::{AtomicBool, AtomicU64, AtomicUsize},
+    sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex},
 };
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -73,20 +77,25 @@ impl Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
-/// Bytes used and allowed. All methods are lock-free.
+/// Bytes used and allowed. Reserving and releasing take no lock.
 #[derive(Debug)]
 pub(crate) struct Ledger {
+    /// Written by [`Ledger::set_budget`] only, one at a time.
     budget: AtomicUsize,
-    /// Everything charged, [`BASE`] included; `<= budget` at all times.
-    used: AtomicUsize,
-    /// The part of `used` that live data take; `<= live_limit()`.
+    /// `budget` but for what is charged, [`BASE`] included. While the budget changes there may be less, never more.
+    free: AtomicUsize,
+    /// The charged part that live data take; `<= live_limit()`, unless the budget was lowered since.
     live: AtomicUsize,
     parts: [AtomicUsize; PARTS.len()],
+    /// The most that was ever used, also under a larger budget. A reservation at the instant at which the budget is
+    /// lowered may count what it is lowered by.
     peak: AtomicUsize,
     /// Reservations of live data that were refused, ever.
     refused: AtomicU64,
     /// The store is gone; what still counts here counts for nobody.
     closed: AtomicBool,
+    /// Held while the budget changes, or is compared with what is free.
+    changing: Mutex<()>,
 }
 
 impl Ledger {
@@ -94,12 +103,13 @@ impl Ledger {
     pub(crate) fn new(budget: usize) -> Self {
         Self {
             budget: AtomicUsize::new(budget),
-            used: AtomicUsize::new(BASE),
+            free: AtomicUsize::new(budget.saturating_sub(BASE)),
             live: AtomicUsize::new(BASE),
             parts: std::array::from_fn(|_| AtomicUsize::new(0)),
             peak: AtomicUsize::new(BASE),
             refused: AtomicU64::new(0),
             closed: AtomicBool::new(false),
+            changing: Mutex::new(()),
         }
     }
 
@@ -116,8 +126,36 @@ impl Ledger {
         self.budget.load(Relaxed)
     }
 
+    #[cfg(test)]
     pub(crate) fn used(&self) -> usize {
-        self.used.load(Relaxed)
+        self.used_of().0
+    }
+
+    /// What is used of what budget, at one instant.
+    pub(crate) fn used_of(&self) -> (usize, usize) {
+        let _unchanged = self.changing.lock();
+        let budget = self.budget();
+        (budget.saturating_sub(self.free.load(Relaxed)), budget)
+    }
+
+    /// Changes the budget, which must be at least [`SMALLEST`]. Live data that have more than three quarters of a smaller
+    /// one keep what they have, and get nothing until they have less.
+    ///
+    /// # Errors
+    ///
+    /// The bytes that are used, when those are more than `budget`; nothing has changed then.
+    #[cfg_attr(not(test), expect(dead_code, reason = "nobody changes a budget yet"))]
+    pub(crate) fn set_budget(&self, budget: usize) -> Result<(), usize> {
+        let _changing = self.changing.lock();
+        let before = self.budget();
+        if let Some(less) = before.checked_sub(budget) {
+            lower(&self.free, less).map_err(|free| before - free)?;
+            self.budget.store(budget, Relaxed);
+        } else {
+            self.budget.store(budget, Relaxed);
+            self.free.fetch_add(budget - before, Relaxed);
+        }
+        Ok(())
     }
 
     pub(crate) fn peak(&self) -> usize {
@@ -145,8 +183,7 @@ impl Ledger {
 
     /// Bytes that are neither used nor taken by running questions, which give theirs back by themselves.
     pub(crate) fn free(&self) -> usize {
-        let lasting = self.used().saturating_sub(self.part(Part::Queries));
-        self.budget().saturating_sub(lasting)
+        self.free.load(Relaxed) + self.part(Part::Queries)
     }
 
     /// Bytes by which live data may still grow.
@@ -169,14 +206,15 @@ impl Ledger {
             self.refused.fetch_add(1, Relaxed);
             return Err(Full);
         }
-        let Ok(used) = raise(&self.used, bytes, self.budget()) else {
+        let budget = self.budget();
+        let Ok(free) = lower(&self.free, bytes) else {
             if part.is_live() {
                 self.live.fetch_sub(bytes, Relaxed);
                 self.refused.fetch_add(1, Relaxed);
             }
             return Err(Full);
         };
-        self.peak.fetch_max(used, Relaxed);
+        self.peak.fetch_max(budget.saturating_sub(free), Relaxed);
         self.parts[part as usize].fetch_add(bytes, Relaxed);
         Ok(())
     }
@@ -201,7 +239,7 @@ impl Ledger {
     pub(crate) fn release(&self, part: Part, bytes: usize) {
         self.parts[part as usize].fetch_sub(bytes, Relaxed);
         // Before `live`: whoever takes what becomes free there finds it free here, too, and history keeps its quarter.
-        self.used.fetch_sub(bytes, Relaxed);
+        self.free.fetch_add(bytes, Relaxed);
         if part.is_live() {
             self.live.fetch_sub(bytes, Relaxed);
         }
@@ -213,6 +251,18 @@ fn raise(word: &AtomicUsize, bytes: usize, limit: usize) -> Result<usize, Full> 
     let mut now = word.load(Relaxed);
     loop {
         let next = now.checked_add(bytes).filter(|n| *n <= limit).ok_or(Full)?;
+        match word.compare_exchange_weak(now, next, Relaxed, Relaxed) {
+            Ok(_) => return Ok(next),
+            Err(seen) => now = seen,
+        }
+    }
+}
+
+/// Takes `bytes` from `word` and gives what is left, or gives what there is, which is less.
+fn lower(word: &AtomicUsize, bytes: usize) -> Result<usize, usize> {
+    let mut now = word.load(Relaxed);
+    loop {
+        let next = now.checked_sub(bytes).ok_or(now)?;
         match word.compare_exchange_weak(now, next, Relaxed, Relaxed) {
             Ok(_) => return Ok(next),
             Err(seen) => now = seen,
@@ -246,6 +296,72 @@ mod tests {
             .unwrap();
         ledger.reserve(Part::History, SMALLEST / 4).unwrap();
         assert_eq!(ledger.refused(), 1);
+    }
+
+    #[test]
+    fn a_budget_is_not_lowered_below_what_is_used() {
+        let ledger = Ledger::new(2 * SMALLEST);
+        ledger.reserve(Part::History, SMALLEST).unwrap();
+        assert_eq!(ledger.set_budget(SMALLEST), Err(BASE + SMALLEST));
+        assert_eq!(ledger.used_of(), (BASE + SMALLEST, 2 * SMALLEST));
+        ledger.set_budget(BASE + SMALLEST).unwrap();
+        assert_eq!(ledger.used_of(), (BASE + SMALLEST, BASE + SMALLEST));
+        assert_eq!(ledger.reserve(Part::History, 1), Err(Full));
+        ledger.release(Part::History, SMALLEST);
+        assert_eq!((ledger.used(), ledger.free()), (BASE, SMALLEST));
+    }
+
+    #[test]
+    fn a_larger_budget_has_more_room_for_all() {
+        let ledger = Ledger::new(SMALLEST);
+        ledger.reserve(Part::History, SMALLEST - BASE).unwrap();
+        assert_eq!(ledger.live_room(), SMALLEST / 4 * 3 - BASE);
+        ledger.set_budget(4 * SMALLEST).unwrap();
+        assert_eq!(ledger.used_of(), (SMALLEST, 4 * SMALLEST));
+        assert_eq!(ledger.free(), 3 * SMALLEST);
+        assert_eq!(ledger.live_room(), 3 * SMALLEST - BASE);
+        ledger.reserve(Part::History, 3 * SMALLEST).unwrap();
+        assert_eq!(ledger.peak(), 4 * SMALLEST);
+    }
+
+    #[test]
+    fn live_data_above_their_share_of_a_smaller_budget_stay_and_do_not_grow() {
+        let ledger = Ledger::new(4 * SMALLEST);
+        let bytes = 2 * SMALLEST;
+        ledger.reserve(Part::Series, bytes).unwrap();
+        ledger.set_budget(bytes + BASE).unwrap();
+        assert_eq!(ledger.live_room(), 0);
+        assert_eq!(ledger.reserve(Part::Series, 1), Err(Full));
+        ledger.release(Part::Series, bytes);
+        assert_eq!(ledger.live_room(), ledger.live_limit() - BASE);
+    }
+
+    /// Whatever a reservation saw of the budget before it changed.
+    #[test]
+    fn no_instant_has_more_used_than_the_budget() {
+        let ledger = Ledger::new(SMALLEST);
+        std::thread::scope(|threads| {
+            for step in [1_000, 7_000] {
+                let ledger = &ledger;
+                threads.spawn(move || {
+                    for _ in 0..20_000 {
+                        if ledger.reserve(Part::History, step).is_ok() {
+                            ledger.release(Part::History, step);
+                        }
+                    }
+                });
+            }
+            for n in 0..20_000 {
+                let most = BASE + n % 9_000;
+                if let Err(used) = ledger.set_budget(most) {
+                    assert!(used > most);
+                }
+                let (used, budget) = ledger.used_of();
+                assert!((BASE..=budget).contains(&used), "{used} of {budget}");
+            }
+        });
+        assert_eq!(ledger.used(), BASE);
+        assert_eq!(ledger.part(Part::History), 0);
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl Core {
             0 => {}
             n => reasons.push(format!(
                 "{n} recordings of {kind}s went to `recall_overflow`: there is no room for more names beside {} (`max_metrics` is {}, `memory_budget` {})",
-                registry.name_count(), self.plan.metrics, Bytes(self.plan.budget)
+                registry.name_count(), self.plan.metrics, Bytes(self.live.ledger.budget())
             )),
         }
         match registry.too_long.recent() {
@@ -142,7 +142,7 @@ impl Core {
             0 => {}
             n => reasons.push(format!(
                 "{n} descriptions were not kept: they may take an eighth of the budget, for twice as many metrics as are allowed (`memory_budget` is {}, `max_metrics` {})",
-                Bytes(self.plan.budget), self.plan.metrics
+                Bytes(self.live.ledger.budget()), self.plan.metrics
             )),
         }
         match self.live.reentrant.recent() {

@@ -28,7 +28,7 @@ pub struct Memory {
     pub used: usize,
     /// Bytes allowed.
     pub budget: usize,
-    /// The most that was ever in use.
+    /// The most that was ever in use, also under a larger budget.
     pub peak: usize,
     /// What is used for what; the parts add up to `used`.
     pub parts: Vec<(&'static str, usize)>,
@@ -135,9 +135,10 @@ impl Core {
             .map(|part| (part.name(), ledger.part(*part)))
             .collect();
         parts.push(("fixed", BASE));
+        let (used, budget) = ledger.used_of();
         Memory {
-            used: ledger.used(),
-            budget: ledger.budget(),
+            used,
+            budget,
             peak: ledger.peak(),
             parts,
         }
