@@ -5,7 +5,7 @@ mod common;
 
 use common::Store;
 use metrics::{counter, gauge, histogram};
-use metrics_recall::{MemoryProfile, Recall, RecallBuilder, mins, secs};
+use metrics_recall::{MemoryProfile, Recall, RecallBuilder, RetentionRule, mins, secs};
 use std::{cell::RefCell, thread, time::Duration};
 
 /// Its worker ticks once a minute: the test does.
@@ -157,7 +157,9 @@ fn shutdown_and_install_again() {
         assert!(error.to_string().contains(part), "{part} is not in {error}");
     }
 
-    let again = settings().install().unwrap();
+    // What can change is applied.
+    let rule = RetentionRule::new().name("x").keep([mins(5)]);
+    let again = settings().retain(rule).install().unwrap();
     assert_eq!(total(&again, "n"), Some(3_004));
     counter!("n", "k" => "v").increment(1);
     again.tick();

@@ -20,7 +20,9 @@ type Keep = Vec<Duration>;
 pub(super) fn check(rules: &[RetentionRule], layout: Option<&Layout>, problems: &mut Vec<String>) {
     let n = rules.len();
     if n > MOST_RULES {
-        problems.push(format!("{n} retention rules: allowed are {MOST_RULES}"));
+        problems.push(format!(
+            "number of retention rules, {n}: allowed are {MOST_RULES}"
+        ));
         return;
     }
     for (at, rule) in rules.iter().enumerate() {

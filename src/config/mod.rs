@@ -3,6 +3,8 @@
 mod classes;
 mod profile;
 mod retention;
+#[cfg(test)]
+mod tests;
 mod tiers;
 mod validate;
 

@@ -49,7 +49,9 @@ pub(super) fn problems(tiers: &[Tier]) -> Vec<String> {
     let mut problems = Vec::new();
     if !(1..=MOST_TIERS).contains(&tiers.len()) {
         let n = tiers.len();
-        problems.push(format!("{n} tiers: allowed are 1 to {MOST_TIERS}"));
+        problems.push(format!(
+            "number of tiers, {n}: allowed are 1 to {MOST_TIERS}"
+        ));
     }
     for tier in tiers {
         let Tier {

@@ -130,26 +130,30 @@ impl Core {
             ));
         };
         let n = rules.len();
+        let mut engine = self.engine.lock();
         let mut tiers = self.tiers.lock();
         let mut new = tiers.clone();
         let budget = self.live.ledger.budget();
         let changed = self.live.classes.change(|in_use| {
             let rules = self.plan.retain(rules, in_use, &mut new, budget);
-            rules.map_err(Refused::Wrong)
+            let rules = rules.map_err(Refused::Wrong)?;
+            // Before there is a series of a class that is new.
+            engine.set_tiers(&new);
+            Ok(rules)
         });
+        if changed.is_err() {
+            engine.set_tiers(&tiers);
+        }
         match changed {
             Ok(()) => {
-                self.engine.lock().set_tiers(&new);
                 *tiers = new;
+                Ok(())
             }
-            Err(Refused::Wrong(error)) => return Err(error),
-            Err(Refused::Full) => {
-                return Err(Error::invalid(format!(
-                    "{n} retention rules: allowed are as many as the memory budget of {budget} bytes has room for"
-                )));
-            }
+            Err(Refused::Wrong(error)) => Err(error),
+            Err(Refused::Full) => Err(Error::invalid(format!(
+                "number of retention rules, {n}: allowed are as many as the memory budget of {budget} bytes has room for"
+            ))),
         }
-        Ok(())
     }
 
     /// Some minutes have passed: what `health` counted before is old.

@@ -125,8 +125,15 @@ mod tests {
     use super::*;
     use crate::{
         ledger::SMALLEST,
-        model::{MetricKind, glob::Glob, matcher::Matcher},
+        live::{Counter, Entry, Live, collect::Collector, drain::Sweep, registry::Limits},
+        model::{
+            MetricKind,
+            frame::{SeriesId, class_of},
+            glob::Glob,
+            matcher::Matcher,
+        },
     };
+    use metrics::{Key, Label, Level, Metadata};
 
     fn named(pattern: &str) -> Matcher {
         Matcher {
@@ -195,5 +202,108 @@ mod tests {
         assert_eq!(classes.claim(&subject(&long)).class(), 1);
         classes.change(|_| Ok::<_, Full>(Vec::new())).unwrap();
         assert_eq!(ledger.part(Part::Index), 0);
+    }
+
+    const FROM: Metadata<'static> = Metadata::new("tests", Level::INFO, None);
+
+    fn live(series_per_metric: usize, rules: Vec<Rule>) -> Live {
+        let limits = Limits {
+            series_per_metric,
+            metrics: 8,
+            schema: 4,
+        };
+        let live = Live::new(Arc::new(Ledger::new(1 << 20)), limits).expect("room");
+        let rules = live.classes.change(|_| Ok::<_, Full>(rules));
+        rules.expect("room");
+        live
+    }
+
+    fn id(live: &Live, name: &'static str, labels: &[(&'static str, &'static str)]) -> SeriesId {
+        let labels: Vec<Label> = labels.iter().map(Label::from).collect();
+        let key = Key::from_parts(name, labels);
+        let grant = live.counters.acquire(&key, &FROM, 1, false);
+        grant.and_then(|grant| grant.id).expect("room")
+    }
+
+    fn sweep(live: &Live, tick: u32) {
+        let mut collector = Collector::new(live.ledger.clone());
+        let sweep = Sweep {
+            tick,
+            before: tick - 1,
+            forget_after: 10,
+            evict_after: Some(0),
+        };
+        live.sweep(sweep, &mut collector);
+        collector.shrink(0);
+    }
+
+    #[test]
+    fn a_series_keeps_the_class_of_its_first_registration() {
+        let live = live(10, vec![(named("a"), 1)]);
+        let (a, b) = (id(&live, "a", &[]), id(&live, "b", &[]));
+        assert_eq!((class_of(a), class_of(b)), (1, 0));
+        live.classes
+            .change(|_| Ok::<_, Full>(vec![(named("*"), 2)]))
+            .unwrap();
+        assert_eq!((id(&live, "a", &[]), id(&live, "b", &[])), (a, b));
+        assert_eq!(class_of(id(&live, "c", &[])), 2);
+        // Evicted, and still known.
+        sweep(&live, 2);
+        assert_eq!(live.series(), 0);
+        assert_eq!((id(&live, "a", &[]), id(&live, "b", &[])), (a, b));
+    }
+
+    #[test]
+    fn a_series_that_is_forgotten_leaves_its_class_and_comes_back_in_a_new_one() {
+        let matcher = Matcher {
+            labels: vec![("k".into(), Glob::new("v"))],
+            ..Matcher::default()
+        };
+        let live = live(10, vec![(matcher.clone(), 1)]);
+        let before = id(&live, "a", &[("k", "v")]);
+        sweep(&live, 2);
+        assert_eq!(used(&live.classes), [false, true, false, false]);
+        sweep(&live, 20);
+        assert_eq!(used(&live.classes), [false; CLASSES]);
+        live.classes
+            .change(|_| Ok::<_, Full>(vec![(matcher, 3)]))
+            .unwrap();
+        let after = id(&live, "a", &[("k", "v")]);
+        assert_eq!((class_of(before), class_of(after)), (1, 3));
+        assert_eq!(before - 1, after - 3, "its place was free again");
+    }
+
+    #[test]
+    fn an_overflow_series_has_the_class_of_its_name_and_kind() {
+        let origin = Matcher {
+            at_most: Some(Level::TRACE),
+            ..Matcher::default()
+        };
+        let live = live(1, vec![(origin, 3), (named("a"), 1)]);
+        assert_eq!(class_of(id(&live, "a", &[])), 3);
+        let denied = Key::from_parts("a", vec![Label::new("k", "v")]);
+        let grant = live.counters.acquire(&denied, &FROM, 1, false).unwrap();
+        assert_eq!(grant.id, None);
+        let overflow = [("overflow", "true")];
+        assert_eq!(class_of(id(&live, "a", &overflow)), 1);
+        assert_eq!(class_of(id(&live, "b", &overflow)), 0);
+    }
+
+    #[test]
+    fn what_is_denied_takes_no_class() {
+        let matcher = Matcher {
+            labels: vec![("k".into(), Glob::new("*"))],
+            ..Matcher::default()
+        };
+        let live = live(1, vec![(matcher, 2)]);
+        id(&live, "a", &[]);
+        let denied = Key::from_parts("a", vec![Label::new("k", "v")]);
+        assert!(live.counters.acquire(&denied, &FROM, 1, false).is_some());
+        assert_eq!(used(&live.classes), [false; CLASSES]);
+    }
+
+    #[test]
+    fn a_class_makes_no_entry_larger() {
+        assert_eq!(size_of::<Entry<Counter>>(), 32);
     }
 }

@@ -1,7 +1,7 @@
 //! From keys to cells: admission, promotion, eviction. One registry a kind.
 //!
-//! Locks, in the order in which they may be taken: a shard of names, a shard of series, the members of a name. All are
-//! held for a few steps only. Recording through a handle takes none of them.
+//! Locks, in the order in which they may be taken: a shard of names, the retention rules, a shard of series, the members of
+//! a name. All are held for a few steps only. Recording through a handle takes none of them.
 
 use super::{
     classes::Classes,
