@@ -3,7 +3,7 @@
 use crate::{
     clock::Clock,
     config::{Plan, RetentionRule},
-    engine::{Core, Health, Memory, MetricInfo, Retention, Summary, Tick, Worker},
+    engine::{Core, Freed, Health, Memory, MetricInfo, Retention, Summary, Tick, Worker},
     error::Error,
     live::Live,
     model::Timestamp,
@@ -145,6 +145,50 @@ impl Recall {
     #[must_use]
     pub fn retention(&self) -> Vec<Retention> {
         self.0.retention()
+    }
+
+    /// Drops what is past its retention, and evicts series that nobody holds and that have been idle for longer than the
+    /// idle timeout, whether there is room or not. The store does both by itself when room is needed. Cost: two ticks.
+    ///
+    /// ```
+    /// let (_recorder, recall) = metrics_recall::Recall::builder().build()?;
+    /// println!("{}", recall.cleanup()); // 1.2 MiB: 600 points, 20 series
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    pub fn cleanup(&self) -> Freed {
+        self.0.cleanup()
+    }
+
+    /// For an emergency: drops all points but the newest `keep` of each tier, and evicts series that nobody holds and that
+    /// did not change in the newest `keep` ticks. Points are stored some tens at a time, so a few more may stay; the
+    /// newest tick always does. Totals stay exact. Cost: two ticks.
+    ///
+    /// ```
+    /// let (_recorder, recall) = metrics_recall::Recall::builder().build()?;
+    /// let freed = recall.force_cleanup(10);
+    /// assert_eq!(freed.series, 0);
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    pub fn force_cleanup(&self, keep: usize) -> Freed {
+        self.0.force_cleanup(keep)
+    }
+
+    /// Another memory budget, in bytes, from now on. History gets shorter to fit a smaller one; if a reader still holds
+    /// some of it, as soon as that is done, with the tick after at the latest.
+    ///
+    /// # Errors
+    ///
+    /// When the budget is below 128 KiB or above 64 TiB, or live series alone need more than three quarters of it. Then
+    /// it stays what it was.
+    ///
+    /// ```
+    /// let (_recorder, recall) = metrics_recall::Recall::builder().build()?;
+    /// recall.set_memory_budget(8 << 20)?;
+    /// assert_eq!(recall.memory().budget, 8 << 20);
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    pub fn set_memory_budget(&self, bytes: usize) -> Result<(), Error> {
+        self.0.set_memory_budget(bytes)
     }
 
     /// Memory used and allowed, by part.

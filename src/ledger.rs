@@ -144,7 +144,6 @@ impl Ledger {
     /// # Errors
     ///
     /// The bytes that are used, when those are more than `budget`; nothing has changed then.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nobody changes a budget yet"))]
     pub(crate) fn set_budget(&self, budget: usize) -> Result<(), usize> {
         let _changing = self.changing.lock();
         let before = self.budget();
@@ -164,7 +163,16 @@ impl Ledger {
 
     /// What live data may take at most.
     pub(crate) fn live_limit(&self) -> usize {
-        let budget = self.budget();
+        Self::live_share(self.budget())
+    }
+
+    /// What live data take.
+    pub(crate) fn live(&self) -> usize {
+        self.live.load(Relaxed)
+    }
+
+    /// What live data may take of a budget.
+    pub(crate) fn live_share(budget: usize) -> usize {
         budget - budget / 4
     }
 

@@ -84,7 +84,7 @@ pub use self::{
     builder::RecallBuilder,
     clock::{Clock, ManualClock, mins, secs},
     config::{MemoryProfile, ProfileConfig, RetentionRule, Tier},
-    engine::{Health, Memory, MetricInfo, Retention, Summary, Tick},
+    engine::{Freed, Health, Memory, MetricInfo, Retention, Summary, Tick},
     error::Error,
     handle::Recall,
     query::{Point, Selection},

@@ -11,4 +11,4 @@ mod validate;
 pub use profile::{MemoryProfile, ProfileConfig, Tier};
 pub use retention::RetentionRule;
 pub(crate) use tiers::{MOST_TIERS, TierPlan};
-pub(crate) use validate::{Config, Plan};
+pub(crate) use validate::{Config, LARGEST, Plan};

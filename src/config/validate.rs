@@ -50,7 +50,7 @@ pub(crate) struct Plan {
 const MINUTE: Duration = Duration::from_secs(60);
 const FINEST: Duration = Duration::from_millis(10);
 /// No machine has more; a larger budget is a mistake in units.
-const LARGEST: usize = 1 << 46;
+pub(crate) const LARGEST: usize = 1 << 46;
 /// Series that one metric's shards can number.
 const MOST: usize = 1 << 30;
 

@@ -3,6 +3,7 @@
 mod core;
 mod health;
 mod info;
+mod room;
 mod tick;
 mod worker;
 
@@ -10,5 +11,6 @@ pub(crate) use self::{core::Core, worker::Worker};
 pub use self::{
     health::Health,
     info::{Memory, MetricInfo, Retention, Summary},
+    room::Freed,
     tick::Tick,
 };

@@ -30,9 +30,15 @@ pub struct Tick {
     pub merged: bool,
 }
 
+/// What became of a tick.
+pub(super) struct Done {
+    tick: Tick,
+    pub(super) evicted: u64,
+}
+
 /// What only the tick may touch.
 pub(crate) struct Engine {
-    history: History,
+    pub(super) history: History,
     collector: Collector,
     last_end_ns: u64,
     wall_start_ms: i64,
@@ -45,6 +51,8 @@ pub(crate) struct Engine {
     work: usize,
     /// When the counts of `health` last turned.
     turned_ns: u64,
+    /// What the budget is to be lowered to.
+    pub(super) wanted: Option<usize>,
 }
 
 /// The draft may keep a sixteenth of the budget between ticks; a larger one is given back.
@@ -110,6 +118,7 @@ impl Engine {
             denied: 0,
             work: WORK,
             turned_ns: elapsed,
+            wanted: None,
         })
     }
 
@@ -128,7 +137,9 @@ impl Engine {
         self.wall_start_ms.saturating_add(ms)
     }
 
-    fn run(&mut self, core: &Core, now_ns: u64) -> Tick {
+    /// `evict`: series that nobody holds go when they have been idle for more than so many ticks. Without it they go when
+    /// there is no room for others.
+    pub(super) fn run(&mut self, core: &Core, now_ns: u64, evict: Option<u32>) -> Done {
         let ledger = &core.live.ledger;
         let end_ns = now_ns.max(self.last_end_ns);
         let span = Span {
@@ -142,7 +153,7 @@ impl Engine {
         let free = (budget / FREE_SHARE).min(ledger.live_room());
         self.history.leave_free(self.work);
         let refused = ledger.refused() != self.refused;
-        let sweep = self.plan_sweep(core, number);
+        let sweep = self.plan_sweep(core, number, evict);
         let swept = core.live.sweep(sweep, &mut self.collector);
         let points = self.collector.draft.frame_bytes();
         self.work = (WORK + 6 * points).min(budget / WORK_SHARE);
@@ -170,14 +181,18 @@ impl Engine {
             self.turned_ns = end_ns;
             core.turn();
         }
-        Tick {
-            at: Timestamp::from_millis(span.wall_ms),
-            merged: commit == Commit::Merged,
+        self.lower_budget(core);
+        Done {
+            tick: Tick {
+                at: Timestamp::from_millis(span.wall_ms),
+                merged: commit == Commit::Merged,
+            },
+            evicted: swept.evicted,
         }
     }
 
-    /// What this sweep may evict: idle series only when something was refused since the last tick.
-    fn plan_sweep(&mut self, core: &Core, number: u64) -> Sweep {
+    /// What this sweep may evict: idle series only when something was refused since the last tick, or when told so.
+    fn plan_sweep(&mut self, core: &Core, number: u64, evict: Option<u32>) -> Sweep {
         let refused = core.live.ledger.refused();
         let denied = core.live.denied();
         let pressed = refused != self.refused || denied != self.denied;
@@ -189,7 +204,7 @@ impl Engine {
             tick: low(number),
             before: low(self.before),
             forget_after: low(number.saturating_sub(oldest).min(u32::MAX.into())),
-            evict_after: pressed.then(|| low(idle.min(u64::from(u32::MAX)))),
+            evict_after: evict.or(pressed.then(|| low(idle.min(u64::from(u32::MAX))))),
         }
     }
 }
@@ -197,21 +212,28 @@ impl Engine {
 impl Core {
     /// Runs a tick at the clock's now.
     pub(crate) fn tick(&self) -> Tick {
-        // An allocator that emits metrics must not find this thread in the slow path while a shard is locked; and one
-        // that ticks must not find itself waiting for a lock that this thread holds.
-        let (Some(_ticking), Some(_busy)) = (Ticking::enter(), Busy::enter()) else {
+        let tick = self.with_engine(|engine| {
+            let begin_ns = self.clock.elapsed_ns();
+            let done = engine.run(self, begin_ns, None);
+            let took = self.clock.elapsed_ns().saturating_sub(begin_ns);
+            self.counts.slowest_ns.fetch_max(took, Relaxed);
+            done.tick
+        });
+        tick.unwrap_or_else(|| {
             self.counts.nested.add(1);
             let last = self.timeline().last().map_or(0, |frame| frame.span.wall_ms);
-            return Tick {
+            Tick {
                 at: Timestamp::from_millis(last),
                 merged: true,
-            };
-        };
-        let mut engine = self.engine.lock();
-        let begin_ns = self.clock.elapsed_ns();
-        let tick = engine.run(self, begin_ns);
-        let took = self.clock.elapsed_ns().saturating_sub(begin_ns);
-        self.counts.slowest_ns.fetch_max(took, Relaxed);
-        tick
+            }
+        })
+    }
+
+    /// Has the engine for itself; `None` inside of a tick.
+    pub(super) fn with_engine<T>(&self, work: impl FnOnce(&mut Engine) -> T) -> Option<T> {
+        // An allocator that emits metrics must not find this thread in the slow path while a shard is locked; and one
+        // that ticks must not find itself waiting for a lock that this thread holds.
+        let (_ticking, _busy) = (Ticking::enter()?, Busy::enter()?);
+        Some(work(&mut self.engine.lock()))
     }
 }

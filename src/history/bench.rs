@@ -1,7 +1,11 @@
 //! Working memory in which one series at a time is laid out over the points of a segment.
 
 use crate::{
-    codec::{compile::Compiler, distribution, rows::MOST_ROWS},
+    codec::{
+        compile::Compiler,
+        distribution,
+        rows::{self, MOST_ROWS, Rows},
+    },
     ledger::{Full, Ledger, Part},
     model::schema::Code,
     util::{layout, sync::Arc},
@@ -83,10 +87,17 @@ impl Bench {
         if fits { Ok(()) } else { Err(Full) }
     }
 
-    /// Room in the compiler for all cells and spans.
-    pub(super) fn room_to_compile(&mut self) -> Result<(), Full> {
-        let lowest = self.cells.iter().map(|cell| cell.0).min().unwrap_or(0);
-        let highest = self.cells.iter().map(|cell| cell.0).max().unwrap_or(0);
+    /// The lowest and the highest code in some rows; zero, if there are no buckets.
+    pub(super) fn ends_of(&self, hits: Rows) -> (Code, Code) {
+        let rows = || rows::iter(hits).map(|row| self.cells_of(row));
+        let lowest = rows().filter_map(|cells| cells.first()).map(|cell| cell.0);
+        let highest = rows().filter_map(|cells| cells.last()).map(|cell| cell.0);
+        (lowest.min().unwrap_or(0), highest.max().unwrap_or(0))
+    }
+
+    /// Room in the compiler for all cells and spans of `n` rows.
+    pub(super) fn room_to_compile(&mut self, n: usize) -> Result<(), Full> {
+        let (lowest, highest) = self.ends_of(rows::first(n));
         let codes = highest.abs_diff(lowest) as usize + 1;
         let (cells, spans) = (self.cells.len(), self.spans.len());
         if self.compiler.has_room(cells, spans, codes) {

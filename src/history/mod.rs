@@ -79,8 +79,8 @@ const POINTS: usize = 60;
 const MOST_POINTS: usize = 120;
 /// Frames that wait to be sealed take at most this share of the budget.
 const OPEN_SHARE: usize = 32;
-/// Ticks that the encoding of a coarse segment is spread over.
-const COARSE_SLICES: usize = 60;
+/// Ticks that the encoding of a coarse segment is spread over: its points come seldom, and no tick is to be held up.
+const COARSE_SLICES: usize = 120;
 
 /// What became of a draft.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +119,8 @@ pub(crate) struct History {
     bench: Box<Bench>,
     /// By tier: points dropped for want of room before their time, ever.
     pub(crate) shortened: Vec<u64>,
+    /// Frames that a segment has replaced, and that are to be let go of.
+    leaving: Vec<Arc<Kept>>,
     /// Bytes of all lists of fixed length.
     lists: usize,
 }
@@ -162,6 +164,7 @@ impl History {
             sealings,
             bench,
             shortened: vec![0; n],
+            leaving: Vec::with_capacity(MOST_POINTS),
             lists,
         })
     }

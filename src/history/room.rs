@@ -85,7 +85,7 @@ impl History {
     }
 
     /// Publishes an edited archive without the oldest `gone` frames.
-    fn edit(
+    pub(super) fn edit(
         &mut self,
         edits: Vec<Edit>,
         gone: usize,
@@ -112,7 +112,8 @@ impl History {
             .iter()
             .flatten()
             .map(|sealing| sealing.bytes());
-        let ours = self.current.bytes() + sealings.sum::<usize>();
+        let leaving = self.leaving.iter().map(|kept| kept.bytes());
+        let ours = self.current.bytes() + sealings.sum::<usize>() + leaving.sum::<usize>();
         self.ledger
             .part(Part::History)
             .saturating_sub(ours + self.lists)
@@ -121,10 +122,11 @@ impl History {
     /// Drops the oldest until `free` bytes of the budget are unused, or will be when readers are done; but never the
     /// newest frame.
     pub(crate) fn leave_free(&mut self, free: usize) {
-        let short = free.saturating_sub(self.ledger.free());
-        if short == 0 {
+        let short = |history: &Self| free.saturating_sub(history.ledger.free());
+        if short(self) == 0 || self.leave_all() && short(self) == 0 {
             return;
         }
+        let short = short(self);
         let short = short.saturating_sub(self.doomed());
         if short > 0 {
             self.shorten(short + free / EXTRA);
@@ -147,7 +149,7 @@ impl History {
     /// and is not dropped in vain.
     pub(super) fn make_room(&mut self, bytes: usize) -> bool {
         let eighth = self.ledger.budget() / 8;
-        self.doomed() <= bytes.saturating_add(eighth) && self.shorten(bytes)
+        self.leave_all() || self.doomed() <= bytes.saturating_add(eighth) && self.shorten(bytes)
     }
 
     /// Drops at least `bytes` of history, if there is so much; false: nothing was dropped.
@@ -332,12 +334,48 @@ impl History {
         self.drop_oldest_open(0, (open / 8).max(1).min(open.saturating_sub(1)));
     }
 
+    /// Drops all points but the newest `keep` of each tier, and never the newest tick. Segments go whole, so a few more
+    /// may stay.
+    pub(crate) fn keep_newest(&mut self, keep: usize) {
+        let mut edits = Vec::with_capacity(self.tiers.len());
+        for (tier, shelved) in self.current.archive.tiers.iter().enumerate() {
+            let mut left = self.open(tier).len();
+            let mut stay = 0;
+            for segment in shelved.segments.iter().rev() {
+                if left >= keep {
+                    break;
+                }
+                left += segment.axis.rows.len();
+                stay += 1;
+            }
+            edits.push(Edit {
+                segments_gone: shelved.segments.len() - stay,
+                ..Edit::default()
+            });
+        }
+        self.edit(edits, 0, |_, segment| Some(segment.clone()));
+        for tier in 0..self.tiers.len() {
+            let least = usize::from(tier == 0);
+            let gone = self.open(tier).len().saturating_sub(keep.max(least));
+            if gone > 0 {
+                self.remove_open(tier, gone);
+            }
+        }
+    }
+
+    /// Points of all tiers.
+    pub(crate) fn points(&self) -> u64 {
+        let tiers = (0..self.tiers.len()).map(|tier| self.current.size(tier).0 as u64);
+        tiers.sum()
+    }
+
     /// Bytes of lists of fixed length.
     pub(super) fn list_bytes(tiers: usize) -> usize {
         layout::vec::<(u64, super::Weak<Timeline>)>(super::EARLIER)
             + layout::vec::<super::Tier>(tiers)
             + layout::vec::<Option<Box<super::Sealing>>>(tiers)
             + layout::vec::<u64>(tiers)
+            + layout::vec::<super::Arc<super::Kept>>(super::MOST_POINTS)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{
     COARSE_SLICES, Charge, History, MOST_POINTS, Made, OPEN_SHARE,
     seal::{Form, Sealing},
-    timeline::{Edit, Kept, Segment, Timeline},
+    timeline::{Edit, Kept, Segment},
 };
 use crate::{
     ledger::{Full, Part},
@@ -15,10 +15,13 @@ use crate::{
 const TRIES: usize = 8;
 /// Room that is made for it then.
 const ROOM: usize = 64 << 10;
+/// Replaced frames that are let go of in a tick.
+const LEAVING: usize = 3;
 
 impl History {
     /// Goes on with what is being sealed, and freezes what is due. Call it once a tick.
     pub(crate) fn seal(&mut self) {
+        self.leave();
         for tier in 0..self.tiers.len() {
             self.freeze(tier);
             self.go_on(tier, false);
@@ -60,8 +63,8 @@ impl History {
             return;
         }
         let slices = match tier {
-            0 => (n / 2).max(1),
-            // Points of coarse tiers come seldom, and it is the tick that must not be held up.
+            // Done just before the next ones are frozen, so that every tick has its share.
+            0 => (n - n / 8).max(1),
             _ => COARSE_SLICES,
         };
         let resolution = self.tiers.first().map_or(1, |finest| finest.interval_ns);
@@ -103,49 +106,31 @@ impl History {
         }
     }
 
-    /// Puts a segment in the place of its frames, and its coarse points into the next tier.
+    /// Puts a segment in the place of its frames, and its coarse points into the next tier. Without room for the lists,
+    /// what is sealed is kept for the next try.
     fn shelve(&mut self, tier: usize, sealing: &mut Sealing) -> Result<(), Full> {
         let mut edits = Vec::with_capacity(self.tiers.len());
         edits.resize_with(self.tiers.len(), Edit::default);
-        let (newest_gone, points) = self.coarse_points(tier + 1, sealing)?;
-        if let Some(next) = edits.get_mut(tier + 1) {
-            (next.newest_gone, next.points) = (newest_gone, points);
+        if sealing.coarse.is_none() {
+            sealing.coarse = Some(self.coarse_points(tier + 1, sealing)?);
         }
-        // Room for all lists first: what is sealed cannot be put back.
+        let segment = sealing.segment()?;
+        if let (Some(next), Some((gone, points))) = (edits.get_mut(tier + 1), &sealing.coarse) {
+            (next.newest_gone, next.points) = (*gone, points.clone());
+        }
         let n = sealing.frames.len();
-        let (segments, open) = self.sizes();
-        let lists = super::Archive::bytes(self.tiers.len(), segments + 1, open + n)
-            + layout::vec::<Arc<Kept>>(self.current.frames.len())
-            + layout::arc::<Timeline>();
-        let room = Charge::new(&self.ledger, Part::History, lists)?;
-        let sealed = sealing.finish()?;
-        let kept = self.form(tier).map_or(0, |form| form.classes);
         if let Some(this) = edits.get_mut(tier) {
-            this.segment = Some(Segment {
-                axis: Arc::new(sealed.axis),
-                kept,
-                chunks: sealed.chunks,
-            });
+            this.segment = Some(segment);
             this.open_gone = if tier == 0 { 0 } else { n };
         }
-        drop(room);
+        let frames = if tier == 0 { n } else { 0 };
         let keep = |_: usize, segment: &Segment| Some(segment.clone());
-        let archive = self.current.archive.edited(&self.ledger, edits, keep)?;
-        let frames = &self.current.frames;
-        let gone = if tier == 0 { n.min(frames.len()) } else { 0 };
-        let rest = frames.iter().skip(gone).cloned();
-        let start = self.current.wall_start_ms;
-        let len = frames.len() - gone;
-        let next = Timeline::new(&self.ledger, start, archive, len, rest)?;
-        self.publish(next);
+        if !self.edit(edits, frames, keep) {
+            return Err(Full);
+        }
+        let room = self.leaving.capacity() - self.leaving.len();
+        self.leaving.extend(sealing.frames.drain(..).take(room));
         Ok(())
-    }
-
-    /// Segments and open points of all tiers.
-    pub(super) fn sizes(&self) -> (usize, usize) {
-        let tiers = &self.current.archive.tiers;
-        let segments = tiers.iter().map(|tier| tier.segments.len()).sum();
-        (segments, tiers.iter().map(|tier| tier.open.len()).sum())
     }
 
     /// The coarse points of what was sealed. The first may be the rest of the newest that is there: then that one goes,
@@ -153,7 +138,7 @@ impl History {
     fn coarse_points(
         &self,
         tier: usize,
-        sealing: &Sealing,
+        sealing: &mut Sealing,
     ) -> Result<(usize, Vec<Arc<Kept>>), Full> {
         let Some(form) = self.form(tier) else {
             return Ok((0, Vec::new()));
@@ -161,7 +146,7 @@ impl History {
         let mut points = Vec::with_capacity(sealing.points.len());
         let newest = self.open(tier).last();
         let mut gone = 0;
-        for coarse in &sealing.points {
+        for coarse in &mut sealing.points {
             let Some(frames) = sealing.frames.get(coarse.rows.clone()) else {
                 continue;
             };
@@ -188,19 +173,32 @@ impl History {
                 points.push(self.merged(newest, &coarse.draft, ticks, made)?);
                 continue;
             }
-            let room = |bytes| Charge::new(&self.ledger, Part::History, bytes);
-            let charges = [
-                room(coarse.draft.frame_bytes())?,
-                room(layout::arc::<Kept>())?,
-            ];
+            let own = Charge::new(&self.ledger, Part::History, layout::arc::<Kept>())?;
+            // The draft's own columns, since a copy of all points at once would hold up the tick.
+            let bytes = coarse.draft.bytes_held();
+            let frame = coarse.draft.take_frame(made.span);
+            let columns = Charge::adopt(&self.ledger, Part::Tick, Part::History, bytes);
             points.push(Arc::new(Kept {
-                frame: coarse.draft.frame(made.span),
+                frame,
                 tick: made.tick,
                 ticks: made.ticks,
-                charges,
+                charges: [columns, own],
             }));
         }
         Ok((gone, points))
+    }
+
+    /// Lets go of some frames that a segment has replaced: all at once would hold up the tick.
+    fn leave(&mut self) {
+        let rest = self.leaving.len().saturating_sub(LEAVING);
+        self.leaving.truncate(rest);
+    }
+
+    /// Lets go of all of them.
+    pub(super) fn leave_all(&mut self) -> bool {
+        let some = !self.leaving.is_empty();
+        self.leaving.clear();
+        some
     }
 }
 
