@@ -160,11 +160,14 @@ impl History {
             bytes.saturating_sub(freed)
         };
         let mut some = self.drop_segments(bytes);
-        if rest(self) > 0 {
-            // Sealed frames take a fraction of their room.
-            let open = self.current.frames.len();
-            self.seal_now(0);
-            some |= self.current.frames.len() < open;
+        for tier in 0..self.tiers.len() {
+            if rest(self) > 0 {
+                // Sealed frames take a fraction of their room.
+                let open = self.open(tier).len();
+                self.seal_now(tier);
+                self.leave_all();
+                some |= self.open(tier).len() < open;
+            }
         }
         if rest(self) > 0 {
             some |= self.drop_segments(rest(self));

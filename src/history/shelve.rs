@@ -62,12 +62,11 @@ impl History {
         if n == 0 {
             return;
         }
-        let slices = match tier {
-            // Done just before the next ones are frozen, so that every tick has its share.
-            0 => (n - n / 8).max(1),
-            _ => COARSE_SLICES,
-        };
+        // Done just before as many are there again, so that every tick has its share; and of coarse tiers, whose points
+        // come seldom, so soon that not too many wait.
         let resolution = self.tiers.first().map_or(1, |finest| finest.interval_ns);
+        let ticks = u64::try_from(n - n / 8).unwrap_or(1) * (form.interval_ns / resolution).max(1);
+        let slices = usize::try_from(ticks).map_or(COARSE_SLICES, |n| n.clamp(1, COARSE_SLICES));
         let frozen = open.get(..n).unwrap_or_default();
         let sealing = Sealing::new(&self.ledger, frozen, form, coarser, resolution, slices);
         if let (Ok(sealing), Some(place)) = (sealing, self.sealings.get_mut(tier)) {
