@@ -477,9 +477,11 @@ mod tests {
                 count: vec![],
             };
             for (&last, &(min, max, sum, count, which)) in points.last.iter().zip(&others) {
-                let is_absent = last.is_nan() && which < 5;
-                points.min.push(if which == 5 { min } else { last });
-                points.max.push(if which >= 6 { max } else { last });
+                let min = if which == 5 { min } else { last };
+                let max = if which >= 6 { max } else { last };
+                let is_absent = last.is_nan() && min.is_nan() && max.is_nan();
+                points.min.push(min);
+                points.max.push(max);
                 points.sum.push(if is_absent {
                     0.0
                 } else if which == 1 {
