@@ -52,6 +52,61 @@ impl<'a> Writer<'a> {
         self.put(1 << zeros, u64::BITS - (1_u64 << zeros).leading_zeros());
     }
 
+    /// The lowest `width` bits of each of `values`.
+    #[inline]
+    pub(crate) fn fields(&mut self, width: u32, values: &[u64]) {
+        match width {
+            0 => {}
+            1 => self.narrow::<1, 64>(values),
+            2 => self.narrow::<2, 32>(values),
+            3 => self.narrow::<3, 21>(values),
+            4 => self.narrow::<4, 16>(values),
+            5 => self.narrow::<5, 12>(values),
+            6 => self.narrow::<6, 10>(values),
+            7 => self.narrow::<7, 9>(values),
+            8 => self.narrow::<8, 8>(values),
+            _ => values.iter().for_each(|&value| self.put(value, width)),
+        }
+    }
+
+    /// Fields of which `EACH` are in a word, as many as there can be.
+    #[inline]
+    fn narrow<const WIDTH: u32, const EACH: usize>(&mut self, values: &[u64]) {
+        let (chunks, rest) = values.as_chunks::<EACH>();
+        for chunk in chunks {
+            let fields = (0..).step_by(WIDTH as usize).zip(chunk);
+            let word = fields.fold(0, |word, (shift, value)| {
+                word | (value & mask(WIDTH)) << shift
+            });
+            self.put(word, u64::BITS / WIDTH * WIDTH);
+        }
+        for &value in rest {
+            self.put(value, WIDTH);
+        }
+    }
+
+    /// Each of `values`, shifted to the right, as a unary number.
+    #[inline]
+    pub(crate) fn unaries(&mut self, shift: u32, values: &[u64]) {
+        let (mut word, mut filled) = (0_u64, 0_u64);
+        // At most 64.
+        let width = |filled| u32::try_from(filled).unwrap_or(0);
+        for value in values {
+            let zeros = value.checked_shr(shift).unwrap_or(0);
+            if zeros >= 64 - filled {
+                self.put(word, width(filled));
+                (word, filled) = (0, 0);
+                if zeros >= 64 {
+                    self.unary(zeros);
+                    continue;
+                }
+            }
+            word |= 1 << (filled + zeros);
+            filled += zeros + 1;
+        }
+        self.put(word, width(filled));
+    }
+
     /// A number that brings its width.
     pub(crate) fn number(&mut self, value: u64) {
         let width = bit_length(value);
@@ -252,12 +307,8 @@ mod tests {
             let mut bytes = vec![1, 2, 3];
             let mut writer = Writer::new(&mut bytes);
             writer.put(0, lead);
-            for &value in &values {
-                writer.put(value, width);
-            }
-            for &quotient in &quotients {
-                writer.unary(quotient);
-            }
+            writer.fields(width, &values);
+            writer.unaries(shift, &quotients.iter().map(|quotient| quotient << shift).collect::<Vec<_>>());
             for &value in &values {
                 writer.number(value);
             }

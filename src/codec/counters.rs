@@ -26,18 +26,26 @@ impl Plan {
     /// Looks at a chunk: at most 128 increments.
     pub(crate) fn new(increments: &[u64]) -> Self {
         let active = rows::collect(increments.iter().map(|&increment| increment > 0));
-        let plan = Self::of(active, increments);
-        if 2 * rows::count(active) < increments.len() || active == rows::first(increments.len()) {
-            return plan;
+        let (rising, n) = (rows::count(active), increments.len());
+        if 2 * rising < n || rising == n {
+            return Self::of(active, increments);
         }
         // With few zeros here and there, these cost less than to say where they are.
-        let all = Self::of(rows::first(increments.len()), increments);
+        let all = Self::of(rows::first(n), increments);
+        if rows::bits(active, n) * n >= all.bits * (n - rising) && !zeros_are_far(increments) {
+            return all;
+        }
+        let plan = Self::of(active, increments);
         if all.bits < plan.bits { all } else { plan }
     }
 
     fn of(active: Rows, increments: &[u64]) -> Self {
-        let mut column = [0; MOST_ROWS];
-        let plan = ints::Plan::new(rows::gather(increments, active, &mut column));
+        let plan = if active == rows::first(increments.len()) {
+            ints::Plan::new(increments)
+        } else {
+            let mut column = [0; MOST_ROWS];
+            ints::Plan::new(rows::gather(increments, active, &mut column))
+        };
         Self {
             active,
             increments: plan,
@@ -79,13 +87,19 @@ impl Plan {
             return;
         }
         let mut writer = Writer::new(out);
-        let mut column = [0; MOST_ROWS];
         rows::write(self.active, increments.len(), &mut writer);
-        let active = rows::gather(increments, self.active, &mut column);
+        let mut column;
+        let active = if self.active == rows::first(increments.len()) {
+            increments
+        } else {
+            column = [0; MOST_ROWS];
+            rows::gather(increments, self.active, &mut column)
+        };
         self.increments.write(active, &mut writer);
         if let Some((own, plan)) = &self.peaks {
             rows::write(*own, rows::count(self.active), &mut writer);
             if *own != 0 {
+                let mut column = [0; MOST_ROWS];
                 plan.write(
                     rows::gather(peaks, rows::spread(*own, self.active), &mut column),
                     &mut writer,
@@ -140,6 +154,15 @@ fn read_increments<'a>(bytes: &'a [u8], increments: &mut [u64]) -> Option<(Rows,
         rows::scatter(column, active, increments);
     }
     Some((active, reader))
+}
+
+/// Whether the other increments are nearer to each other than to zero, and cost less when they are alone.
+fn zeros_are_far(increments: &[u64]) -> bool {
+    let rising = increments.iter().filter(|&&increment| increment > 0);
+    let (least, most) = rising.fold((u64::MAX, 0), |(least, most), &increment| {
+        (least.min(increment), most.max(increment))
+    });
+    least > most / 8
 }
 
 /// Places of points whose peak is not their increment.

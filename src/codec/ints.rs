@@ -57,9 +57,6 @@ struct Packing {
     bits: usize,
 }
 
-/// How many numbers there are of each length in bits.
-struct Lengths([u8; 65]);
-
 impl Plan {
     /// Looks at a column. Those behind the 128th are left out.
     pub(crate) fn new(values: &[u64]) -> Self {
@@ -81,12 +78,12 @@ impl Plan {
         let delta = values.len() > 2 && moves_less_than_it_spreads(values, (min, max));
         let mut column = [0; MOST_ROWS];
         let steps = steps(values, delta, &mut column);
-        let (least, _) = extremes(steps);
+        let (least, most) = if delta { extremes(steps) } else { (min, max) };
         let shift = common_shift(steps);
         for step in &mut *steps {
             *step = step.wrapping_sub(least) >> shift;
         }
-        let packing = Packing::best(steps, shift);
+        let packing = Packing::best(steps, shift, most.wrapping_sub(least) >> shift);
         let base = least.wrapping_add(packing.centre << shift);
         Self {
             kind: packing.kind,
@@ -142,37 +139,41 @@ impl Plan {
     }
 
     fn write_packed(&self, packed: &[u64], writer: &mut Writer) {
+        if self.patches == 0 {
+            return self.write_plain(packed, writer);
+        }
         let limit = match self.kind {
             FIELDS => self.width,
             _ => self.width + LONGEST_UNARY_BITS,
         };
-        let is_patch = |number: u64| self.patches > 0 && bit_length(number) > limit;
-        let plain = |number| if is_patch(number) { 0 } else { number };
-        for &number in packed {
-            writer.put(plain(number), self.width);
+        let is_patch = |number: u64| bit_length(number) > limit;
+        let mut plain = [0; MOST_ROWS];
+        for (plain, &number) in plain.iter_mut().zip(packed) {
+            *plain = if is_patch(number) { 0 } else { number };
         }
+        self.write_plain(plain.get(..packed.len()).unwrap_or_default(), writer);
+        writer.put(self.patches as u64, PLACE_BITS);
+        for (place, &number) in (0..).zip(packed) {
+            if is_patch(number) {
+                writer.put(place, PLACE_BITS);
+                writer.number(number);
+            }
+        }
+    }
+
+    fn write_plain(&self, packed: &[u64], writer: &mut Writer) {
+        writer.fields(self.width, packed);
         if self.kind == RICE {
-            for &number in packed {
-                writer.unary(plain(number).checked_shr(self.width).unwrap_or(0));
-            }
-        }
-        if self.patches > 0 {
-            writer.put(self.patches as u64, PLACE_BITS);
-            for (place, &number) in packed.iter().enumerate() {
-                if is_patch(number) {
-                    writer.put(place as u64, PLACE_BITS);
-                    writer.number(number);
-                }
-            }
+            writer.unaries(self.width, packed);
         }
     }
 }
 
 impl Packing {
-    /// The shorter one of the two.
-    fn best(steps: &[u64], shift: u32) -> Self {
-        let fields = Self::fields(steps);
-        let rice = Self::rice(steps, shift, fields);
+    /// The shorter one of the two, for steps from zero up to `most`. They are not the same afterwards.
+    fn best(steps: &mut [u64], shift: u32, most: u64) -> Self {
+        let fields = Self::fields(steps, most);
+        let rice = Self::rice(steps, shift, fields, most);
         if rice.bits < fields.bits {
             rice
         } else {
@@ -180,143 +181,129 @@ impl Packing {
         }
     }
 
-    fn fields(steps: &[u64]) -> Self {
-        let lengths = Lengths::of(steps.iter().copied());
-        let (longest, most) = (lengths.longest(), steps.len() / 4);
+    fn fields(steps: &[u64], most: u64) -> Self {
+        let mut width = bit_length(most);
         let mut best = Self {
             kind: FIELDS,
-            width: longest,
+            width,
             centre: 0,
             patches: 0,
-            bits: longest as usize * steps.len(),
+            bits: width as usize * steps.len(),
         };
         let (mut patches, mut patch_bits) = (0, PLACE_BITS as usize);
-        for width in (0..longest).rev() {
-            let longer = lengths.of_length(width + 1);
-            patches += longer;
-            patch_bits += longer * patch_cost(width + 1);
-            let bits = width as usize * steps.len() + patch_bits;
-            if patches > most {
+        while let Some(narrower) = width.checked_sub(1) {
+            let (longer, others) = longer(steps, narrower);
+            if longer > steps.len() / 4 {
                 break;
             }
+            patch_bits += (longer - patches) * patch_cost(width);
+            (patches, width) = (longer, bit_length(others));
+            let bits = width as usize * steps.len() + patch_bits;
             if bits < best.bits {
-                best.width = width;
-                best.patches = patches;
-                best.bits = bits;
+                best = Self {
+                    width,
+                    patches,
+                    bits,
+                    ..best
+                };
             }
         }
         best
     }
 
     /// Rice codes around the average of the steps that `fields` does not patch.
-    fn rice(steps: &[u64], shift: u32, fields: Self) -> Self {
-        let plain = |&&step: &&u64| bit_length(step) <= fields.width;
-        let sum: u128 = steps
-            .iter()
-            .filter(plain)
-            .map(|&step| u128::from(step))
-            .sum();
-        let among = (steps.len() - fields.patches).max(1) as u128;
-        let centre = u64::try_from((sum + among / 2) / among).unwrap_or(0);
-        let packed =
-            |step: u64| zigzag((step.wrapping_sub(centre) << shift).cast_signed() >> shift);
-        let lengths = Lengths::of(steps.iter().map(|&step| packed(step)));
-        let middle = lengths.median(steps.len());
-        let width = (middle.saturating_sub(3)..=middle.min(63))
-            .min_by_key(|&width| lengths.rice_bits(width, steps.len()))
-            .unwrap_or(middle);
+    fn rice(steps: &mut [u64], shift: u32, fields: Self, most: u64) -> Self {
+        // So that a sum of 128 fits.
+        let scale = if most >> 56 == 0 { 0 } else { 8 };
+        let plain = |step: u64| fields.patches == 0 || bit_length(step) <= fields.width;
+        let among = (steps.len() - fields.patches).max(1) as u64;
+        let sum: u64 = if fields.patches == 0 {
+            steps.iter().map(|&step| step >> scale).sum()
+        } else {
+            steps
+                .iter()
+                .filter(|&&step| plain(step))
+                .map(|&step| step >> scale)
+                .sum()
+        };
+        let centre = ((sum + among / 2) / among) << scale;
+        let (mut far, mut all) = (0_u64, 0);
+        for step in &mut *steps {
+            let is_plain = plain(*step);
+            *step = zigzag((step.wrapping_sub(centre) << shift).cast_signed() >> shift);
+            all |= *step;
+            far += if is_plain { *step >> scale } else { 0 };
+        }
+        let of_width = |width| Self::rice_of_width(steps, all, centre, width);
+        let mut best = of_width(rice_width((far / among) << scale));
+        // A few numbers far out make the average large, but not the median.
+        while best.width > 0 && bit_length(all) > best.width + 2 {
+            let (longer, others) = longer(steps, best.width - 1);
+            if 2 * longer >= steps.len() {
+                break;
+            }
+            let narrower = of_width(bit_length(others).min(best.width - 1));
+            if narrower.bits >= best.bits {
+                break;
+            }
+            best = narrower;
+        }
+        if best.bits > (best.width as usize + 2) * steps.len() {
+            let wider = of_width(best.width + 1);
+            if wider.bits < best.bits {
+                best = wider;
+            }
+        }
+        best
+    }
+
+    /// Rice codes of this width for numbers that have, together, the bits of `all`.
+    fn rice_of_width(numbers: &[u64], all: u64, centre: u64, width: u32) -> Self {
         let limit = width + LONGEST_UNARY_BITS;
-        let patches = lengths.above(limit).map(|(_, count)| count).sum();
-        let patch_bits: usize = lengths
-            .above(limit)
-            .map(|(length, count)| count * patch_cost(length))
-            .sum();
-        let unary: u64 = steps
-            .iter()
-            .map(|&step| packed(step))
-            .filter(|&number| bit_length(number) <= limit)
-            .map(|number| number >> width)
-            .sum();
+        let (mut unary, mut patches, mut patch_bits) = (0, 0, PLACE_BITS as usize);
+        if bit_length(all) <= limit {
+            unary = numbers.iter().map(|number| number >> width).sum();
+            patch_bits = 0;
+        } else {
+            for &number in numbers {
+                let length = bit_length(number);
+                if length > limit {
+                    patches += 1;
+                    patch_bits += patch_cost(length);
+                } else {
+                    unary += number >> width;
+                }
+            }
+        }
         Self {
             kind: RICE,
             width,
             centre,
             patches,
-            // Below 2^5 for each of at most 128 steps.
-            bits: usize::try_from(unary).unwrap_or(usize::MAX / 2)
-                + (width as usize + 1) * steps.len()
-                + if patches > 0 {
-                    PLACE_BITS as usize + patch_bits
-                } else {
-                    0
-                },
+            // Below 2^5 for each of at most 128 numbers.
+            bits: usize::try_from(unary).unwrap_or(usize::MAX / 4)
+                + (width as usize + 1) * numbers.len()
+                + patch_bits,
         }
     }
 }
 
-impl Lengths {
-    fn of(numbers: impl Iterator<Item = u64>) -> Self {
-        // Neighbours are often as long as each other, and an addition to one place waits for the one before.
-        let mut lengths = [[0_u8; 65]; 4];
-        for (turn, number) in numbers.enumerate() {
-            let there = lengths
-                .get_mut(turn % 4)
-                .and_then(|lengths| lengths.get_mut(bit_length(number) as usize));
-            if let Some(count) = there {
-                *count += 1;
-            }
-        }
-        let [mut sums, others @ ..] = lengths;
-        for lengths in others {
-            for (sum, count) in sums.iter_mut().zip(lengths) {
-                *sum += count;
-            }
-        }
-        Self(sums)
+/// How many numbers have more than `width` bits, and those of the others that any has.
+fn longer(numbers: &[u64], width: u32) -> (usize, u64) {
+    let (mut longer, mut others) = (0, 0);
+    for &number in numbers {
+        let fits = number >> width == 0;
+        longer += u64::from(!fits);
+        others |= if fits { number } else { 0 };
     }
+    // At most 128.
+    (usize::try_from(longer).unwrap_or(0), others)
+}
 
-    fn of_length(&self, length: u32) -> usize {
-        self.0
-            .get(length as usize)
-            .map_or(0, |&count| usize::from(count))
-    }
-
-    /// Lengths above `limit` that occur, and how often.
-    fn above(&self, limit: u32) -> impl Iterator<Item = (u32, usize)> {
-        (0..)
-            .zip(self.0)
-            .skip(limit as usize + 1)
-            .filter(|&(_, count)| count > 0)
-            .map(|(length, count)| (length, usize::from(count)))
-    }
-
-    fn longest(&self) -> u32 {
-        (0..=64)
-            .rev()
-            .find(|&length| self.of_length(length) > 0)
-            .unwrap_or(0)
-    }
-
-    fn median(&self, n: usize) -> u32 {
-        let mut seen = 0;
-        (0..=64)
-            .find(|&length| {
-                seen += self.of_length(length);
-                2 * seen >= n
-            })
-            .unwrap_or(0)
-    }
-
-    /// About how many bits Rice codes with fields of `width` take: a number is three quarters of what it could be.
-    fn rice_bits(&self, width: u32, n: usize) -> usize {
-        let limit = width + LONGEST_UNARY_BITS;
-        let unary = (width + 1..=limit.min(64))
-            .map(|length| self.of_length(length) * (3 << (length - width)) / 4);
-        let patches = self
-            .above(limit)
-            .map(|(length, count)| count * patch_cost(length));
-        n * (width as usize + 1) + unary.sum::<usize>() + patches.sum::<usize>()
-    }
+/// The best width of the fields of Rice codes for numbers of this average. One bit more costs each number a bit, and saves it
+/// half of its unary part, which is about the average shifted to the right.
+const fn rice_width(average: u64) -> u32 {
+    bit_length(average).saturating_sub(1)
 }
 
 /// Reads a column into `values`, all of them.
