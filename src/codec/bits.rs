@@ -85,14 +85,13 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Each of `values`, shifted to the right, as a unary number.
+    /// Each of these as a unary number.
     #[inline]
-    pub(crate) fn unaries(&mut self, shift: u32, values: &[u64]) {
+    pub(crate) fn unaries(&mut self, numbers: impl IntoIterator<Item = u64>) {
         let (mut word, mut filled) = (0_u64, 0_u64);
         // At most 64.
         let width = |filled| u32::try_from(filled).unwrap_or(0);
-        for value in values {
-            let zeros = value.checked_shr(shift).unwrap_or(0);
+        for zeros in numbers {
             if zeros >= 64 - filled {
                 self.put(word, width(filled));
                 (word, filled) = (0, 0);
@@ -308,7 +307,7 @@ mod tests {
             let mut writer = Writer::new(&mut bytes);
             writer.put(0, lead);
             writer.fields(width, &values);
-            writer.unaries(shift, &quotients.iter().map(|quotient| quotient << shift).collect::<Vec<_>>());
+            writer.unaries(quotients.iter().copied());
             for &value in &values {
                 writer.number(value);
             }

@@ -4,7 +4,7 @@ use super::bits::{Writer, number_bits};
 use super::floats;
 use super::histograms::{Floats, Head, ROW_BITS, SCALE_BITS, Sets, code_number};
 use super::rows::{self, MOST_ROWS, Rows};
-use super::tally::{self, Cell};
+use super::tally::{self, Cell, Totals};
 use crate::model::schema::{Code, Schema};
 
 /// Ranges of codes up to this are sorted by counting.
@@ -23,34 +23,33 @@ pub(crate) struct Compiler {
     sums: Floats,
     mins: Floats,
     maxs: Floats,
-    /// Buckets, row by row, codes ascending in each; sorted by code and row once planned.
+    /// The lowest and the highest code of all buckets.
+    range: Option<(Code, Code)>,
+    /// Buckets, row by row, codes ascending in each; those that are outliers once planned.
     cells: Vec<Bucket>,
-    /// For sorting.
-    sorted: Vec<Bucket>,
+    /// Rows and counts by code and row, once planned; those behind the last column mean nothing.
+    sorted: Vec<Cell>,
     /// Where the buckets of a code go, or end.
     ends: Vec<u32>,
     spans: Vec<(u8, Code, Code, u64)>,
-    /// How many of `cells` are outliers.
-    outliers: usize,
     columns: Vec<Column>,
-    /// Rows and counts of one bucket.
-    column: Vec<Cell>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
     code: Code,
     row: u8,
-    is_outlier: bool,
     count: u64,
 }
 
-/// A bucket that is not empty in the end.
+/// A bucket that is not empty in the end, but for its outliers.
 #[derive(Clone, Copy, Debug)]
 struct Column {
     code: Code,
-    /// End of its cells in `cells`.
+    /// Its cells in `sorted`.
+    start: u32,
     end: u32,
+    /// None if all are outliers.
     plan: Option<tally::Plan>,
 }
 
@@ -84,6 +83,7 @@ impl Compiler {
             scale,
             n: 0,
             sets: Sets::default(),
+            range: None,
             sums: [0.0; MOST_ROWS],
             mins: [0.0; MOST_ROWS],
             maxs: [0.0; MOST_ROWS],
@@ -91,9 +91,7 @@ impl Compiler {
             sorted: Vec::new(),
             ends: Vec::new(),
             spans: Vec::new(),
-            outliers: 0,
             columns: Vec::new(),
-            column: Vec::new(),
         }
     }
 
@@ -102,11 +100,10 @@ impl Compiler {
     pub(crate) const fn needed(buckets: usize, spans: usize, codes: usize) -> usize {
         let columns = if codes < buckets { codes } else { buckets };
         let counted = if codes < MOST_COUNTED { codes } else { 0 };
-        buckets * 2 * size_of::<Bucket>()
+        buckets * (size_of::<Bucket>() + size_of::<Cell>())
             + columns * size_of::<Column>()
             + counted * size_of::<u32>()
             + spans * size_of::<(u8, Code, Code, u64)>()
-            + MOST_ROWS * size_of::<Cell>()
     }
 
     /// Forgets all points, and gets all the room of [`Compiler::needed`] at once, so that nothing allocates later.
@@ -115,14 +112,12 @@ impl Compiler {
         self.sorted.clear();
         self.columns.clear();
         self.ends.clear();
-        self.column.clear();
         self.cells.reserve_exact(buckets);
         self.sorted.reserve_exact(buckets);
         self.columns.reserve_exact(codes.min(buckets));
         self.ends
             .reserve_exact(if codes < MOST_COUNTED { codes } else { 0 });
         self.spans.reserve_exact(spans);
-        self.column.reserve_exact(MOST_ROWS);
     }
 
     /// Whether [`Compiler::reserve`] would find room for all that.
@@ -133,16 +128,15 @@ impl Compiler {
             && self.columns.capacity() >= codes.min(buckets)
             && self.ends.capacity() >= counted
             && self.spans.capacity() >= spans
-            && self.column.capacity() >= MOST_ROWS
     }
 
     /// Bytes that it holds beside itself.
     pub(crate) fn bytes(&self) -> usize {
-        (self.cells.capacity() + self.sorted.capacity()) * size_of::<Bucket>()
+        self.cells.capacity() * size_of::<Bucket>()
+            + self.sorted.capacity() * size_of::<Cell>()
             + self.columns.capacity() * size_of::<Column>()
             + self.ends.capacity() * size_of::<u32>()
             + self.spans.capacity() * size_of::<(u8, Code, Code, u64)>()
-            + self.column.capacity() * size_of::<Cell>()
     }
 
     /// Forgets all points.
@@ -150,6 +144,7 @@ impl Compiler {
         self.scale = scale;
         self.n = 0;
         self.sets = Sets::default();
+        self.range = None;
         self.cells.clear();
         self.spans.clear();
     }
@@ -181,13 +176,17 @@ impl Compiler {
         };
         (*sum, *min, *max) = (head.sum, head.min, head.max);
         let start = self.cells.len();
-        let cells = buckets.into_iter().map(|(code, count)| Bucket {
-            code,
-            row,
-            is_outlier: false,
-            count,
-        });
+        let cells = buckets
+            .into_iter()
+            .map(|(code, count)| Bucket { code, row, count });
         self.cells.extend(cells);
+        let cells = self.cells.get_mut(start..).unwrap_or_default();
+        let outmost = cells.first().zip(cells.last());
+        let outmost = outmost.map(|(first, last)| (first.code, last.code));
+        if let Some((first, last)) = outmost {
+            let (lowest, highest) = self.range.unwrap_or((first, last));
+            self.range = Some((lowest.min(first), highest.max(last)));
+        }
         self.spans.extend(
             spans
                 .into_iter()
@@ -202,11 +201,8 @@ impl Compiler {
             self.sets.single |= if single { bit } else { 0 };
             let schema = Schema::get(self.scale);
             let ends = (schema.code(head.min), schema.code(head.max));
-            if leave_out_extremes(
-                self.cells.get_mut(start..).unwrap_or_default(),
-                ends,
-                single,
-            ) {
+            let is_outmost = outmost.is_some_and(|codes| ends == (Some(codes.0), Some(codes.1)));
+            if is_outmost && leave_out_extremes(cells, single) {
                 self.sets.implied |= bit;
             }
         } else {
@@ -214,15 +210,11 @@ impl Compiler {
         }
     }
 
-    /// Decides how to write the points.
+    /// Decides, once, how to write the points.
     pub(crate) fn plan(&mut self) -> Plan {
-        let lowest = self.cells.iter().map(|cell| cell.code).min();
-        let highest = self.cells.iter().map(|cell| cell.code).max();
-        let (first, buckets) = match (lowest, highest) {
-            (Some(lowest), Some(highest)) => (lowest, u64::from(highest.abs_diff(lowest)) + 1),
-            _ => (0, 0),
-        };
-        self.cells.retain(|cell| cell.count > 0);
+        let (first, buckets) = self.range.map_or((0, 0), |(lowest, highest)| {
+            (lowest, u64::from(highest.abs_diff(lowest)) + 1)
+        });
         self.sort(first, buckets);
         let m = self.sets.rows();
         let own = self.sets.own();
@@ -284,8 +276,8 @@ impl Compiler {
             writer.number(code_number(to));
             writer.number(count);
         }
-        writer.number(self.outliers as u64);
-        for cell in self.cells.iter().filter(|cell| cell.is_outlier) {
+        writer.number(self.cells.len() as u64);
+        for cell in &self.cells {
             writer.put(cell.row.into(), ROW_BITS);
             writer.number(cell.code.abs_diff(plan.first).into());
             writer.number(cell.count);
@@ -294,15 +286,10 @@ impl Compiler {
         writer.finish();
     }
 
-    fn write_columns(&mut self, plan: &Plan, writer: &mut Writer) {
+    fn write_columns(&self, plan: &Plan, writer: &mut Writer) {
         let m = self.sets.rows();
-        let (mut start, mut next) = (0, 0);
+        let mut next = 0;
         for column in &self.columns {
-            let cells = self
-                .cells
-                .get(start..column.end as usize)
-                .unwrap_or_default();
-            start = column.end as usize;
             let Some(shape) = column.plan else {
                 continue;
             };
@@ -311,22 +298,44 @@ impl Compiler {
                 tally::write_gap(bucket - next, writer);
             }
             next = bucket + 1;
-            fill(&mut self.column, cells);
-            shape.write(&self.column, m, writer);
+            let cells = self.sorted.get(column.start as usize..column.end as usize);
+            shape.write(cells.unwrap_or_default(), m, writer);
         }
         if plan.buckets > next {
             tally::write_gap(plan.buckets - next, writer);
         }
     }
 
-    /// Sorts buckets by code, rows ascending in each.
+    /// Sorts buckets that are not empty by code, rows ascending in each, and finds the columns.
     fn sort(&mut self, first: Code, buckets: u64) {
+        let most = self.sorted.len().max(self.cells.len());
+        self.sorted.resize(most, (0, 0));
+        self.columns.clear();
+        // A chunk has at most 128 rows, and codes are 32 bits.
+        let index = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        let column = |code, start, end| Column {
+            code,
+            start,
+            end,
+            plan: None,
+        };
         let counted = usize::try_from(buckets)
             .ok()
             .filter(|&buckets| buckets < MOST_COUNTED);
         let Some(buckets) = counted else {
+            self.cells.retain(|cell| cell.count > 0);
             self.cells
                 .sort_unstable_by_key(|cell| (cell.code, cell.row));
+            for (there, cell) in self.sorted.iter_mut().zip(&self.cells) {
+                *there = (cell.row, cell.count);
+            }
+            let mut end = 0;
+            for cells in self.cells.chunk_by(|a, b| a.code == b.code) {
+                let start = end;
+                end += cells.len();
+                let code = cells.first().map_or(first, |cell| cell.code);
+                self.columns.push(column(code, index(start), index(end)));
+            }
             return;
         };
         let place = |code: Code| code.abs_diff(first) as usize;
@@ -334,76 +343,61 @@ impl Compiler {
         self.ends.resize(buckets, 0);
         for cell in &self.cells {
             if let Some(end) = self.ends.get_mut(place(cell.code)) {
-                *end += 1;
+                *end += u32::from(cell.count > 0);
             }
         }
         let mut start = 0;
-        for end in &mut self.ends {
-            start += std::mem::replace(end, start);
+        for (end, code) in self.ends.iter_mut().zip(first..) {
+            let n = std::mem::replace(end, start);
+            if n > 0 {
+                self.columns.push(column(code, start, start + n));
+            }
+            start += n;
         }
-        self.sorted.clear();
-        self.sorted.extend_from_slice(&self.cells);
-        for cell in &self.cells {
+        for cell in self.cells.iter().filter(|cell| cell.count > 0) {
             if let Some(end) = self.ends.get_mut(place(cell.code)) {
                 if let Some(there) = self.sorted.get_mut(*end as usize) {
-                    *there = *cell;
+                    *there = (cell.row, cell.count);
                 }
                 *end += 1;
             }
         }
-        std::mem::swap(&mut self.cells, &mut self.sorted);
     }
 
-    /// Finds columns and outliers; bits of all columns.
+    /// Plans columns, and takes outliers out of them; bits of all columns.
     fn plan_columns(&mut self, first: Code, buckets: u64) -> usize {
         let m = self.sets.rows();
-        self.columns.clear();
-        self.outliers = 0;
-        let (mut bits, mut next, mut end) = (0, 0, 0);
-        for cells in self.cells.chunk_by_mut(|a, b| a.code == b.code) {
-            let Some(code) = cells.first().map(|cell| cell.code) else {
+        self.cells.clear();
+        let (mut bits, mut next) = (0, 0);
+        for column in &mut self.columns {
+            let cells = self
+                .sorted
+                .get_mut(column.start as usize..column.end as usize);
+            let mut cells = cells.unwrap_or_default();
+            let mut totals = Totals::of(cells);
+            let limit = outliers_above(cells, &totals);
+            if limit < totals.most {
+                let kept = take_outliers(cells, column.code, limit, &mut self.cells);
+                cells = cells.get_mut(..kept).unwrap_or_default();
+                totals = Totals::of(cells);
+                column.end = column.start + u32::try_from(kept).unwrap_or(0);
+            }
+            if cells.is_empty() {
                 continue;
-            };
-            end += cells.len();
-            let bucket = u64::from(code.abs_diff(first));
-            fill(&mut self.column, cells);
-            let limit = outliers_above(&self.column);
-            let mut take_outliers = |cells: &mut [Bucket], limit| {
-                for cell in cells
-                    .iter_mut()
-                    .filter(|cell| cell.count > limit && !cell.is_outlier)
-                {
-                    cell.is_outlier = true;
-                    self.outliers += 1;
-                }
-            };
-            take_outliers(cells, limit);
-            fill(&mut self.column, cells);
-            let (mut plan, mut length) = (None, 0);
-            if !self.column.is_empty() {
-                let (shape, bits) = tally::Plan::new(&self.column, m);
-                let listed = self
-                    .column
-                    .iter()
-                    .map(|cell| OUTLIER_BITS + number_bits(cell.1));
-                if bits > listed.sum() {
-                    take_outliers(cells, 0);
-                } else {
-                    (plan, length) = (Some(shape), bits);
-                }
             }
-            if plan.is_some() {
-                bits += length
-                    + if bucket > next {
-                        tally::gap_bits(bucket - next)
-                    } else {
-                        0
-                    };
-                next = bucket + 1;
+            let (shape, length) = tally::Plan::new(cells, &totals, m);
+            let listed = |cell: &Cell| OUTLIER_BITS + number_bits(cell.1);
+            if length > OUTLIER_BITS * cells.len() && length > cells.iter().map(listed).sum() {
+                take_outliers(cells, column.code, 0, &mut self.cells);
+                continue;
             }
-            // A chunk has at most 128 rows, and codes are 32 bits.
-            let end = u32::try_from(end).unwrap_or(u32::MAX);
-            self.columns.push(Column { code, end, plan });
+            column.plan = Some(shape);
+            let bucket = u64::from(column.code.abs_diff(first));
+            bits += length;
+            if bucket > next {
+                bits += tally::gap_bits(bucket - next);
+            }
+            next = bucket + 1;
         }
         bits + if buckets > next {
             tally::gap_bits(buckets - next)
@@ -420,35 +414,20 @@ impl Compiler {
                 + number_bits(code_number(to))
                 + number_bits(count)
         });
-        let outliers = self
-            .cells
-            .iter()
-            .filter(|cell| cell.is_outlier)
-            .map(|cell| {
-                ROW_BITS as usize
-                    + number_bits(cell.code.abs_diff(first).into())
-                    + number_bits(cell.count)
-            });
+        let outliers = self.cells.iter().map(|cell| {
+            ROW_BITS as usize
+                + number_bits(cell.code.abs_diff(first).into())
+                + number_bits(cell.count)
+        });
         number_bits(self.spans.len() as u64)
-            + number_bits(self.outliers as u64)
+            + number_bits(self.cells.len() as u64)
             + spans.sum::<usize>()
             + outliers.sum::<usize>()
     }
 }
 
-/// Takes the observations of the extremes out of a row's buckets, if they are the outmost ones.
-fn leave_out_extremes(
-    cells: &mut [Bucket],
-    ends: (Option<Code>, Option<Code>),
-    single: bool,
-) -> bool {
-    let outmost = (
-        cells.first().map(|cell| cell.code),
-        cells.last().map(|cell| cell.code),
-    );
-    if outmost.0.is_none() || outmost != ends {
-        return false;
-    }
+/// Takes the observations of the extremes out of a row's buckets, which they are the outmost of.
+fn leave_out_extremes(cells: &mut [Bucket], single: bool) -> bool {
     match cells {
         [only] if single => only.count -= 1,
         [only] if only.count > 1 => only.count -= 2,
@@ -462,10 +441,9 @@ fn leave_out_extremes(
 }
 
 /// Counts above this would make all others wide.
-fn outliers_above(cells: &[Cell]) -> u64 {
-    let most = cells.iter().map(|cell| cell.1).max().unwrap_or(0);
-    let sum: u128 = cells.iter().map(|cell| u128::from(cell.1)).sum();
-    if most < 32 || u128::from(most) * (cells.len() as u128) < 8 * sum {
+fn outliers_above(cells: &[Cell], totals: &Totals) -> u64 {
+    let &Totals { sum, most, .. } = totals;
+    if most < 32 || u128::from(most) * (cells.len() as u128) < 8 * u128::from(sum) {
         return u64::MAX;
     }
     // Sixteen times the smallest power of two that three quarters of all are below.
@@ -476,12 +454,21 @@ fn outliers_above(cells: &[Cell]) -> u64 {
     limit.map_or(u64::MAX, |limit| limit.saturating_mul(16))
 }
 
-fn fill(column: &mut Vec<Cell>, cells: &[Bucket]) {
-    column.clear();
-    column.extend(
-        cells
-            .iter()
-            .filter(|cell| !cell.is_outlier)
-            .map(|cell| (cell.row, cell.count)),
-    );
+/// Moves the cells above `limit` to `outliers`; so many are left, at the front.
+fn take_outliers(cells: &mut [Cell], code: Code, limit: u64, outliers: &mut Vec<Bucket>) -> usize {
+    let mut kept = 0;
+    for at in 0..cells.len() {
+        let Some(&(row, count)) = cells.get(at) else {
+            break;
+        };
+        if count > limit {
+            outliers.push(Bucket { code, row, count });
+        } else {
+            if let Some(there) = cells.get_mut(kept) {
+                *there = (row, count);
+            }
+            kept += 1;
+        }
+    }
+    kept
 }

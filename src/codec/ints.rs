@@ -164,7 +164,8 @@ impl Plan {
     fn write_plain(&self, packed: &[u64], writer: &mut Writer) {
         writer.fields(self.width, packed);
         if self.kind == RICE {
-            writer.unaries(self.width, packed);
+            let numbers = packed.iter();
+            writer.unaries(numbers.map(|number| number.checked_shr(self.width).unwrap_or(0)));
         }
     }
 }

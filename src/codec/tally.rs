@@ -54,21 +54,47 @@ enum Shape {
     Many(u32, u64),
 }
 
+/// What a bucket is planned by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Totals {
+    /// Of all counts; saturates.
+    pub(crate) sum: u64,
+    least: u64,
+    pub(crate) most: u64,
+    /// What counts are above the full ones of two planes and of three, less one; saturates.
+    above: [u64; 2],
+}
+
+impl Totals {
+    pub(crate) fn of(cells: &[Cell]) -> Self {
+        let mut totals = Self {
+            sum: 0,
+            least: u64::MAX,
+            most: 0,
+            above: [0; 2],
+        };
+        let [above_two, above_three] = &mut totals.above;
+        for &(_, count) in cells {
+            totals.sum = totals.sum.saturating_add(count);
+            totals.least = totals.least.min(count);
+            totals.most = totals.most.max(count);
+            *above_two = above_two.saturating_add(count.saturating_sub(2));
+            *above_three = above_three.saturating_add(count.saturating_sub(6));
+        }
+        totals
+    }
+}
+
 impl Plan {
     /// The shortest way to write cells of ascending rows below `m`, at least one, and its bits.
-    pub(crate) fn new(cells: &[Cell], m: usize) -> (Self, usize) {
-        let (mut sum, mut least, mut most) = (0_u128, u64::MAX, 0);
-        for &(_, count) in cells {
-            sum += u128::from(count);
-            least = least.min(count);
-            most = most.max(count);
-        }
-        let plain = Self::plain(cells, m, sum, most);
-        let base = if cells.len() < m { 0 } else { least };
+    pub(crate) fn new(cells: &[Cell], totals: &Totals, m: usize) -> (Self, usize) {
+        let &Totals { sum, most, .. } = totals;
+        let plain = Self::plain(totals, m);
         if most < 1 << MOST_PLAIN {
             return Self::few(sum, m, plain);
         }
-        let above = sum - u128::from(base) * cells.len() as u128;
+        let base = if cells.len() < m { 0 } else { totals.least };
+        let above = sum.saturating_sub(base.saturating_mul(cells.len() as u64));
         let range = bit_length(average(above, m))..=bit_length(most - base);
         let (planes, bits) = best_planes(cells, m, base, range);
         let bits = (MODE_BITS + MORE_BITS + PLANES_BITS) as usize + number_bits(base) + bits;
@@ -85,15 +111,21 @@ impl Plan {
     }
 
     /// As one of the first modes.
-    fn plain(cells: &[Cell], m: usize, sum: u128, most: u64) -> (Self, usize) {
-        let first = bit_length(average(sum, m)).clamp(1, MOST_PLAIN);
-        let last = bit_length(most).clamp(first, MOST_PLAIN);
-        let (planes, bits) = best_planes(cells, m, 0, first..=last);
-        (Self::Many(planes, 0), MODE_BITS as usize + bits)
+    fn plain(totals: &Totals, m: usize) -> (Self, usize) {
+        let [above_two, above_three] = totals.above;
+        let ways = (1..).zip([totals.sum, above_two, above_three]);
+        let bits = |(planes, unary): (u32, u64)| {
+            let unary = usize::try_from(unary).unwrap_or(usize::MAX);
+            let bits = planes as usize * m + unary.min(usize::MAX / 4);
+            (Self::Many(planes, 0), MODE_BITS as usize + bits)
+        };
+        ways.map(bits)
+            .min_by_key(|&(_, bits)| bits)
+            .unwrap_or((Self::Many(1, 0), usize::MAX))
     }
 
     /// As few observations, if that is shorter than `other`.
-    fn few(sum: u128, m: usize, other: (Self, usize)) -> (Self, usize) {
+    fn few(sum: u64, m: usize, other: (Self, usize)) -> (Self, usize) {
         let Ok(sum) = usize::try_from(sum) else {
             return other;
         };
@@ -137,8 +169,8 @@ impl Plan {
     }
 }
 
-fn average(sum: u128, m: usize) -> u64 {
-    u64::try_from(sum / m.max(1) as u128).unwrap_or(u64::MAX)
+fn average(sum: u64, m: usize) -> u64 {
+    sum / m.max(1) as u64
 }
 
 /// The best number of planes in a range, of which only the first few are tried, and the last; and the bits.
@@ -309,15 +341,31 @@ fn write_few(low: u32, cells: &[Cell], m: usize, writer: &mut Writer) {
             .iter()
             .flat_map(|&(row, count)| (0..count).map(move |_| u64::from(row)))
     };
-    rows().for_each(|row| writer.put(row, low));
-    let mut before = 0;
+    let low_mask = mask(low);
+    let (mut word, mut filled) = (0, 0);
     for row in rows() {
-        let high = row >> low;
-        writer.unary(high - before);
-        before = high;
+        if filled + low > 64 {
+            writer.put(word, filled);
+            (word, filled) = (0, 0);
+        }
+        word |= (row & low_mask) << filled;
+        filled += low;
     }
-    let zeros = (m.saturating_sub(1) >> low) as u64;
-    writer.put(0, u32::try_from(zeros.saturating_sub(before)).unwrap_or(0));
+    writer.put(word, filled);
+    // At most 128 ones, and half as many zeros.
+    let mut words = [0_u64; 4];
+    for (row, before) in rows().zip(0..) {
+        let place = (row >> low) + before;
+        if let Some(word) = words.get_mut((place / 64) as usize) {
+            *word |= 1 << (place % 64);
+        }
+    }
+    let mut left = sum + (m.saturating_sub(1) >> low) as u64;
+    for word in words {
+        // At most 64.
+        writer.put(word, u32::try_from(left.min(64)).unwrap_or(0));
+        left = left.saturating_sub(64);
+    }
 }
 
 /// Calls `f` with the row of each observation before row `end`.
@@ -362,29 +410,32 @@ fn each_few(
 
 fn write_many(planes: u32, base: u64, cells: &[Cell], m: usize, writer: &mut Writer) {
     let full = mask(planes);
+    let halves = cells.split_at(cells.partition_point(|cell| cell.0 < 64));
     for plane in 0..planes {
-        let ones = cells.iter().fold(0, |ones: rows::Rows, &(row, count)| {
-            let bit = (count - base).min(full) >> plane & 1;
-            ones | rows::Rows::from(bit) << row
-        });
-        for (half, from) in rows::halves(ones).into_iter().zip([0, 64]) {
+        for (cells, from) in [(halves.0, 0), (halves.1, 64)] {
+            let ones = cells.iter().fold(0, |ones, &(row, count)| {
+                let bit = (count - base).min(full) >> plane & 1;
+                ones | bit << (row % 64)
+            });
             let width = m.saturating_sub(from).min(64);
-            writer.put(half, u32::try_from(width).unwrap_or(64));
+            writer.put(ones, u32::try_from(width).unwrap_or(64));
         }
     }
     if planes > 0 {
-        let large = cells
-            .iter()
-            .map(|cell| cell.1 - base)
-            .filter(|&count| count >= full);
-        large.for_each(|count| writer.unary(count - full));
+        let large = cells.iter().map(|cell| cell.1 - base);
+        writer.unaries(
+            large
+                .filter(|&count| count >= full)
+                .map(|count| count - full),
+        );
     } else {
         // Rows without a cell are as large.
         let mut cells = cells.iter().peekable();
-        for row in 0..m {
+        let counts = (0..m).map(|row| {
             let cell = cells.next_if(|cell| usize::from(cell.0) == row);
-            writer.unary(cell.map_or(0, |cell| cell.1 - base));
-        }
+            cell.map_or(0, |cell| cell.1 - base)
+        });
+        writer.unaries(counts);
     }
 }
 
@@ -458,7 +509,7 @@ mod tests {
             let cells: Vec<Cell> = (0..).zip(counts.iter().copied()).filter(|cell| cell.1 > 0).collect();
             prop_assume!(!cells.is_empty());
             let m = counts.len();
-            let (plan, bits) = Plan::new(&cells, m);
+            let (plan, bits) = Plan::new(&cells, &Totals::of(&cells), m);
             let mut bytes = Vec::new();
             let mut writer = Writer::new(&mut bytes);
             plan.write(&cells, m, &mut writer);
