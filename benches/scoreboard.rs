@@ -14,6 +14,8 @@
 
 #[path = "scoreboard/alloc.rs"]
 mod alloc;
+#[path = "scoreboard/history.rs"]
+mod history;
 #[path = "scoreboard/hot.rs"]
 mod hot;
 #[path = "scoreboard/measure.rs"]

@@ -1,8 +1,8 @@
 //! The table as data: what each row is called, what the prototypes reached, the goal and the must; and the groups.
 
-use self::Unit::{Bytes, Calls, Nanos, Yards};
+use self::Unit::{Bytes, Calls, Nanos, Times, Yards};
 use crate::subject::Subject::{self, Facade, Mep, Recall};
-use crate::{hot, memory, sites, store};
+use crate::{history, hot, memory, sites, store};
 
 /// What a row counts in, and which number its goal is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Unit {
     Bytes,
     /// Allocations, judged beyond the facade's own.
     Calls,
+    /// A ratio of two measurements of this run.
+    Times,
 }
 
 /// One line of the table.
@@ -53,7 +55,10 @@ pub const GROUPS: &[Group] = &[
     group("counters", BOTH, 1, memory::counters),
     group("histograms", BOTH, 1, memory::histograms),
     group("tick", &[Recall], 1, store::tick),
-    group("query", &[Recall], 1, store::query),
+    group("query", &[Recall], 1, history::query),
+    group("day", &[Recall], 1, history::day),
+    group("readers", &[Recall], 1, history::readers),
+    group("points", &[Recall], 1, history::points),
     group("register", BOTH, 3, store::register),
 ];
 
@@ -273,6 +278,20 @@ pub const ROWS: &[Row] = &[
     )
     .goal(3.0),
     row(
+        "tick",
+        "tick_slowest",
+        "slowest of 300 ticks, times the median",
+        Times,
+    )
+    .goal(3.0),
+    row(
+        "tick",
+        "tick_tenfold",
+        "tick of 100,000 active, times that of 10,000",
+        Times,
+    )
+    .goal(10.0),
+    row(
         "query",
         "query_p99",
         "p99 over 5 min at 1 s, 100 buckets a tick",
@@ -280,6 +299,70 @@ pub const ROWS: &[Row] = &[
     )
     .goal(60_000.0)
     .must(100_000.0),
+    row(
+        "query",
+        "query_day",
+        "p99 over 24 h of the same histogram",
+        Nanos,
+    )
+    .goal(500_000.0),
+    row(
+        "day",
+        "day_tick",
+        "tick after 24 h, times that after 15 min",
+        Times,
+    )
+    .goal(1.05),
+    row(
+        "readers",
+        "readers_record",
+        "recording beside a reader in a loop, times alone",
+        Times,
+    )
+    .goal(1.05),
+    row(
+        "readers",
+        "readers_tick",
+        "ticking beside a reader in a loop, times alone",
+        Times,
+    )
+    .goal(1.05),
+    row(
+        "points",
+        "points_poisson",
+        "history per point: counter, Poisson(50)",
+        Bytes,
+    )
+    .goal(0.72),
+    row("points", "points_idle", "... counter, idle", Bytes).goal(0.02),
+    row(
+        "points",
+        "points_sparse",
+        "... counter, active in 5 % of the ticks",
+        Bytes,
+    )
+    .goal(0.13),
+    row(
+        "points",
+        "points_memory",
+        "... gauge, memory in bytes",
+        Bytes,
+    )
+    .goal(0.8),
+    row(
+        "points",
+        "points_percent",
+        "... gauge, percent with one decimal",
+        Bytes,
+    )
+    .goal(1.0),
+    row("points", "points_walk", "... gauge, random walk", Bytes).goal(6.9),
+    row(
+        "points",
+        "points_busy",
+        "... histogram, 100 samples a tick",
+        Bytes,
+    ),
     row(
         "sites",
         "sites_1000",

@@ -96,7 +96,7 @@ fn verdict(row: &Row, ours: Option<Cell>, facade: Option<Cell>) -> String {
     };
     let judged = match row.unit {
         Unit::Yards => ours.ratio,
-        Unit::Nanos | Unit::Bytes => ours.value,
+        Unit::Nanos | Unit::Bytes | Unit::Times => ours.value,
         Unit::Calls => ours.value - facade.map_or(0.0, |facade| facade.value),
     };
     let here = judge(row, judged);
@@ -121,7 +121,7 @@ fn limit(unit: Unit, most: Option<f64>) -> String {
     most.map_or_else(String::new, |most| match unit {
         Unit::Yards => format!("{most}"),
         Unit::Calls => format!("+{most}"),
-        Unit::Nanos | Unit::Bytes => show(unit, most),
+        Unit::Nanos | Unit::Bytes | Unit::Times => show(unit, most),
     })
 }
 
@@ -129,6 +129,7 @@ fn show(unit: Unit, value: f64) -> String {
     match unit {
         Unit::Yards | Unit::Nanos => scaled(value, &[(1e6, "ms"), (1e3, "us"), (1.0, "ns")]),
         Unit::Bytes => scaled(value, &[(1e9, "GB"), (1e6, "MB"), (1e3, "KB"), (1.0, "B")]),
+        Unit::Times => format!("{value:.2} x"),
         Unit::Calls => format!("{value}"),
     }
 }

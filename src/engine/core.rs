@@ -183,8 +183,13 @@ impl From<Full> for Refused {
 trait Asked: Kind {
     fn registry(live: &Live) -> &Registry<Self>;
 
-    /// What a series says of itself.
+    /// What a series says of itself, live.
     fn values(entry: &Entry<Self>) -> Values;
+
+    /// What the tick knows of a series. Cells are not touched: their writers would have to fetch them back.
+    fn remembered(_: &Entry<Self>) -> Values {
+        Values::default()
+    }
 }
 
 impl Asked for Counter {
@@ -208,6 +213,12 @@ impl Asked for Gauge {
     fn values(entry: &Entry<Self>) -> Values {
         Values {
             now: entry.now(),
+            ..Values::default()
+        }
+    }
+
+    fn remembered(entry: &Entry<Self>) -> Values {
+        Values {
             held: entry.memory.last,
             ..Values::default()
         }
@@ -294,7 +305,11 @@ impl Core {
                 full.is_ok().then(|| Member {
                     id,
                     labels: labels.into(),
-                    values: K::values(entry),
+                    values: if query.window.is_some() {
+                        K::remembered(entry)
+                    } else {
+                        K::values(entry)
+                    },
                 })
             });
             if let Some(member) = member.flatten() {

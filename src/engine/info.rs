@@ -73,6 +73,10 @@ pub struct Retention {
     pub points: usize,
     /// Bytes that these take.
     pub bytes: usize,
+    /// Points of these that are sealed in segments. The newest ones are not yet, and take several times as much.
+    pub sealed_points: usize,
+    /// Bytes that the sealed points take.
+    pub sealed_bytes: usize,
     /// Points that were ever dropped before their time, to make room.
     pub shortened: u64,
 }
@@ -152,13 +156,15 @@ impl Core {
         let shortened = self.counts.shortened.iter();
         let tier = |(at, (tier, shortened)): (usize, (TierPlan, &AtomicU64))| {
             let start = timeline.start_ns(at).unwrap_or(end);
-            let (points, bytes) = timeline.size(at);
+            let [(points, bytes), (sealed_points, sealed_bytes)] = timeline.size(at);
             Retention {
                 interval: tier.interval,
                 target: tier.keep.iter().copied().max().unwrap_or_default(),
                 effective: Duration::from_nanos(end.saturating_sub(start)),
                 points,
                 bytes,
+                sealed_points,
+                sealed_bytes,
                 shortened: shortened.load(Relaxed),
             }
         };

@@ -74,9 +74,9 @@ impl Tier {
 
 /// Points of a segment at most, in the usual case; some more, if the next tier's points end there. More would take less
 /// room as a segment, but much more until they are one.
-const POINTS: usize = 60;
+const POINTS: usize = 120;
 /// Points of a segment that the codecs take, with one to spare for what was before.
-const MOST_POINTS: usize = 120;
+const MOST_POINTS: usize = 126;
 /// Frames that wait to be sealed take at most this share of the budget.
 const OPEN_SHARE: usize = 16;
 /// Ticks that the encoding of a coarse segment is spread over: its points come seldom, and no tick is to be held up.

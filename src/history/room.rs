@@ -368,7 +368,7 @@ impl History {
 
     /// Points of all tiers.
     pub(crate) fn points(&self) -> u64 {
-        let tiers = (0..self.tiers.len()).map(|tier| self.current.size(tier).0 as u64);
+        let tiers = (0..self.tiers.len()).map(|tier| self.current.size(tier)[0].0 as u64);
         tiers.sum()
     }
 

@@ -184,20 +184,20 @@ fn a_full_ledger_and_a_reader_do_not_cost_all_of_history() {
 #[test]
 fn frames_become_segments_and_take_a_fraction_of_their_room() {
     let (ledger, mut history) = tiered(32 << 20, &[(1, 600)]);
-    for at in 1..=61 {
+    for at in 1..=121 {
         tick(&mut history, draft(1_000, 40 + at % 7), at);
     }
     let open = history.current.bytes();
     assert!(history.sealings[0].is_some());
     history.seal_now(0);
     let segments = &history.current.archive.tiers[0].segments;
-    assert_eq!((segments.len(), segments[0].axis.rows.len()), (1, 60));
+    assert_eq!((segments.len(), segments[0].axis.rows.len()), (1, 120));
     assert_eq!(history.current.frames.len(), 1);
-    assert!(segments[0].bytes() < 60_000, "{}", segments[0].bytes());
+    assert!(segments[0].bytes() < 110_000, "{}", segments[0].bytes());
     assert!(history.current.bytes() < open / 8);
     // Replaced frames leave a few at a time.
     let with = ledger.part(Part::History);
-    tick(&mut history, draft(1, 1), 62);
+    tick(&mut history, draft(1, 1), 122);
     let freed = with - ledger.part(Part::History);
     assert!((20_000..60_000).contains(&freed), "{freed}");
 }

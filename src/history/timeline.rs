@@ -286,8 +286,8 @@ impl Timeline {
         reach.unwrap_or(0)
     }
 
-    /// Points of a tier, and their bytes.
-    pub(crate) fn size(&self, tier: usize) -> (usize, usize) {
+    /// Points of a tier, and their bytes; of all, and of those that are sealed.
+    pub(crate) fn size(&self, tier: usize) -> [(usize, usize); 2] {
         let shelved = self.archive.tiers.get(tier);
         let segments = shelved.map_or(&[][..], |shelved| &shelved.segments);
         let sealed: usize = segments.iter().map(|segment| segment.axis.rows.len()).sum();
@@ -297,7 +297,7 @@ impl Timeline {
         };
         let bytes = segments.iter().map(Segment::bytes).sum::<usize>();
         let open_bytes = open.iter().map(|kept| kept.bytes()).sum::<usize>();
-        (sealed + open.len(), bytes + open_bytes)
+        [(sealed + open.len(), bytes + open_bytes), (sealed, bytes)]
     }
 
     /// Bytes that would be free if nobody had this timeline.
