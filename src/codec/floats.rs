@@ -208,9 +208,14 @@ pub(crate) fn read(reader: &mut Reader, values: &mut [f64]) {
     }
 }
 
-fn integers<'a>(values: &[f64], space: Space, column: &'a mut Column) -> &'a [u64] {
-    for (integer, &value) in column.iter_mut().zip(values) {
-        *integer = space.integer(value);
+/// The integers for the values, at most 128, of a column.
+pub(super) fn integers<'a>(values: &[f64], space: Space, column: &'a mut Column) -> &'a [u64] {
+    let pairs = column.iter_mut().zip(values);
+    match space {
+        Space::Decimal(places) => {
+            pairs.for_each(|(integer, &value)| *integer = nearest(value, places));
+        }
+        Space::Ordered => pairs.for_each(|(integer, &value)| *integer = order(value)),
     }
     column.get(..values.len()).unwrap_or_default()
 }
@@ -230,7 +235,9 @@ fn power(places: u8) -> f64 {
 
 /// Whether a value is exactly the float nearest to a decimal of so many places.
 fn is_decimal(value: f64, places: u8) -> bool {
-    offset(value, places) == Some(0)
+    // Not so for NaN.
+    value.abs() * power(places) < EXACT
+        && decimal(nearest(value, places), places).to_bits() == value.to_bits()
 }
 
 /// How many floats there are between a value and the nearest decimal; `None` if the decimal is too large to be exact.

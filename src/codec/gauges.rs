@@ -54,10 +54,7 @@ impl Plan {
     /// Looks at a chunk.
     pub(crate) fn new(points: &Points) -> Self {
         let n = points.last.len();
-        let columns = || points.last.iter().zip(points.min).zip(points.max);
-        let present = rows::collect(
-            columns().map(|((last, min), max)| !(last.is_nan() && min.is_nan() && max.is_nan())),
-        );
+        let present = present(points);
         let m = rows::count(present);
         let apart =
             [points.min, points.max].map(|extremes| differing(points.last, extremes, present));
@@ -270,6 +267,22 @@ fn read_lasts<'a>(bytes: &'a [u8], n: usize, column: &mut Column) -> Option<Open
     })
 }
 
+/// Points in which the gauge is there.
+fn present(points: &Points) -> Rows {
+    let n = points.last.len();
+    if points
+        .last
+        .iter()
+        .fold(true, |all, last| all & !last.is_nan())
+    {
+        return rows::first(n);
+    }
+    let columns = points.last.iter().zip(points.min).zip(points.max);
+    rows::collect(
+        columns.map(|((last, min), max)| !(last.is_nan() && min.is_nan() && max.is_nan())),
+    )
+}
+
 /// Which rows, but for the first, which always is one, have changed; the second row is the first here.
 fn behind_first(changed: Rows, present: Rows) -> Rows {
     rows::within(changed, present) >> 1
@@ -277,13 +290,18 @@ fn behind_first(changed: Rows, present: Rows) -> Rows {
 
 /// Rows in which the last value is not the one before; all rows if that is most of them.
 fn changed(last: &[f64], present: Rows) -> Rows {
-    let mut before = None;
-    let changed = rows::iter(present).fold(0, |set, row| {
-        let value = last.get(row).copied().unwrap_or(0.0);
-        let is_changed = !before.is_some_and(|before| is_same(before, value));
-        before = Some(value);
-        set | Rows::from(is_changed) << row
-    });
+    let changed = if present == rows::first(last.len()) {
+        let pairs = last.iter().zip(last.iter().skip(1));
+        (rows::collect(pairs.map(|(&before, &value)| !is_same(before, value))) << 1 | 1) & present
+    } else {
+        let mut before = None;
+        rows::iter(present).fold(0, |set, row| {
+            let value = last.get(row).copied().unwrap_or(0.0);
+            let is_changed = !before.is_some_and(|before| is_same(before, value));
+            before = Some(value);
+            set | Rows::from(is_changed) << row
+        })
+    };
     if 4 * rows::count(changed) >= 3 * rows::count(present) {
         present
     } else {
@@ -293,6 +311,14 @@ fn changed(last: &[f64], present: Rows) -> Rows {
 
 /// Rows in which two columns differ.
 fn differing(left: &[f64], right: &[f64], present: Rows) -> Rows {
+    // Mostly they do not, which is seen at once.
+    let pairs = left.iter().zip(right);
+    if pairs.fold(0, |differing, (left, right)| {
+        differing | (left.to_bits() ^ right.to_bits())
+    }) == 0
+    {
+        return 0;
+    }
     rows::collect(
         left.iter()
             .zip(right)
@@ -318,6 +344,9 @@ fn own_sums(last: &[f64], sums: &[f64], counts: &[u64], present: Rows) -> Rows {
 
 /// A space that all values are in.
 fn space(points: &Points, changed: Rows, [below, above]: [Rows; 2]) -> Space {
+    if changed == rows::first(points.last.len()) && below | above == 0 {
+        return Space::of(points.last.iter().copied());
+    }
     let columns = [
         (points.last, changed),
         (points.min, below),
@@ -330,6 +359,9 @@ fn space(points: &Points, changed: Rows, [below, above]: [Rows; 2]) -> Space {
 }
 
 fn integers<'a>(values: &[f64], wanted: Rows, space: Space, column: &'a mut Column) -> &'a [u64] {
+    if wanted == rows::first(values.len()) {
+        return floats::integers(values, space, column);
+    }
     let taken = rows::iter(wanted).filter_map(|row| values.get(row));
     for (place, &value) in column.iter_mut().zip(taken) {
         *place = space.integer(value);

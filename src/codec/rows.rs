@@ -96,16 +96,24 @@ pub(crate) fn scatter<T: Copy>(column: &[T], wanted: Rows, values: &mut [T]) {
 
 /// The places that the rows in `set`, which are all in `of`, have among those in `of`.
 pub(crate) fn within(set: Rows, of: Rows) -> Rows {
+    let n = count(of);
     if set == of {
-        return first(count(of));
+        return first(n);
+    }
+    if set == 0 || of == first(n) {
+        return set;
     }
     collect(iter(of).map(|row| set >> row & 1 == 1))
 }
 
 /// Undoes [`within`].
 pub(crate) fn spread(places: Rows, of: Rows) -> Rows {
-    if places == first(count(of)) {
+    let n = count(of);
+    if places == first(n) {
         return of;
+    }
+    if places == 0 || of == first(n) {
+        return places;
     }
     let rows = iter(of).enumerate();
     rows.fold(0, |set, (place, row)| set | (places >> place & 1) << row)
