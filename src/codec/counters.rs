@@ -162,7 +162,7 @@ fn zeros_are_far(increments: &[u64]) -> bool {
     let (least, most) = rising.fold((u64::MAX, 0), |(least, most), &increment| {
         (least.min(increment), most.max(increment))
     });
-    least > most / 8
+    least > most / 8 + 1
 }
 
 /// Places of points whose peak is not their increment.
