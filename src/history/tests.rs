@@ -1,7 +1,14 @@
 //! What history promises to its one writer and to its readers.
 
 use super::*;
-use crate::ledger::{BASE, SMALLEST};
+use crate::{
+    codec::counters,
+    ledger::{BASE, SMALLEST},
+    model::{
+        MetricKind,
+        frame::{CLASS_BITS, SeriesId},
+    },
+};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -19,7 +26,8 @@ fn draft(counters: usize, delta: u64) -> Draft {
         draft
             .counters
             .0
-            .push(u32::try_from(id).expect("a small id"));
+            // The lowest bits are the class.
+            .push(u32::try_from(id << CLASS_BITS).expect("a small id"));
         draft.counters.1.push(delta);
     }
     draft
@@ -150,10 +158,10 @@ fn ticks_at_the_same_instant_become_one_frame() {
     let (_, mut history) = history(SMALLEST);
     history.commit(&mut draft(3, 5), span(1), 1);
     let mut more = draft(1, 2);
-    more.counters.0[0] = 2;
+    more.counters.0[0] = 8;
     assert_eq!(history.commit(&mut more, span(1), 2), Commit::Merged);
     let frame = history.newest().unwrap();
-    assert_eq!(&*frame.counters.0, [0, 1, 2]);
+    assert_eq!(&*frame.counters.0, [0, 4, 8]);
     assert_eq!(&*frame.counters.1, [5, 5, 7]);
     assert_eq!(history.current.frames.len(), 1);
 }
@@ -253,4 +261,72 @@ fn pressure_halves_the_finest_tier_before_it_touches_the_next() {
         "{before:?} {after:?}"
     );
     assert_eq!(after[2], before[2]);
+}
+
+/// What one counter rose by in all points that a timeline has, and how many nanoseconds these cover.
+fn increase(history: &History, timeline: &Timeline, id: SeriesId) -> (u64, u64) {
+    let scratch = Charge::new(&history.ledger, Part::Queries, 0).expect("room");
+    let reach = Reach::new(timeline, 1, &scratch).expect("room");
+    let (mut rose, mut hint) = (0, 0);
+    for piece in &reach.pieces {
+        match piece.source {
+            Source::Frame(kept) => {
+                rose += kept.frame.counter(id, &mut hint).map_or(0, |(by, _)| by);
+            }
+            Source::Segment(segment) => {
+                let chunk = segment.chunk(MetricKind::Counter, id).unwrap_or_default();
+                let mut increments = vec![0; segment.axis.rows.len()];
+                counters::read(chunk, &mut increments);
+                rose += increments[piece.rows.clone()].iter().sum::<u64>();
+            }
+        }
+    }
+    (rose, reach.covered_ns(&(0..reach.len())))
+}
+
+#[test]
+fn a_snapshot_that_is_held_for_minutes_stays_what_it_was_while_history_gives_way_around_it() {
+    let (ledger, mut history) = tiered(2 << 20, &[(1, 600), (10, 7_200), (60, 86_400)]);
+    for at in 1..=600 {
+        tick(&mut history, draft(1_000, 3), at);
+        history.leave_free(200_000);
+    }
+    let held = history.published().lock().clone();
+    let before = increase(&history, &held, 28);
+    assert!(before.0 > 300, "{before:?}");
+    for at in 601..=1_200 {
+        tick(&mut history, draft(1_000, 5), at);
+        history.leave_free(200_000);
+        assert!(ledger.used() <= ledger.budget());
+    }
+    assert_eq!(increase(&history, &held, 28), before);
+    // What came since is there, at least for the most part, beside what is held.
+    let now = history.published().lock().clone();
+    let after = increase(&history, &now, 28);
+    assert!(after.0 > 5 * 100, "{after:?}");
+    let with = ledger.used();
+    drop(held);
+    assert!(ledger.used() + 100_000 < with, "what was held is free");
+}
+
+#[test]
+fn every_point_counts_once_however_segments_and_tiers_fall() {
+    for (resolution, tiers) in [
+        (1, [(1, 40), (5, 200), (15, 2_000)]),
+        (1, [(1, 7), (2, 90), (60, 2_000)]),
+    ] {
+        let (_, mut history) = tiered(32 << 20, &tiers);
+        let mut total = 0;
+        for at in 1..=1_500 {
+            tick(&mut history, draft(8, at * resolution), at);
+            total += at * resolution;
+            let now = history.published().lock().clone();
+            let (rose, ns) = increase(&history, &now, 12);
+            assert_eq!(
+                (rose, ns),
+                (total, at * SECOND),
+                "after {at} ticks of {tiers:?}"
+            );
+        }
+    }
 }
