@@ -39,6 +39,8 @@ pub fn tick(subject: Subject) {
     };
     let all = ticks(&rig, "tick_active", || active(TICKED));
     report("tick_slowest", all.slowest / all.median);
+    // What was active before is sealed first.
+    (0..TICKS).for_each(|_| rig.upkeep());
     ticks(&rig, "tick_idle", || {});
     // The idle ones are visited, too, which is more than a store of that size has to do.
     let some = ticks(&rig, "tick_some", || active(TICKED / 10));
