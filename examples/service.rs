@@ -54,14 +54,22 @@ fn single_threaded() -> std::io::Result<runtime::Runtime> {
     runtime::Builder::new_current_thread().enable_all().build()
 }
 
-/// The server and all that watches it on this thread, the load on another.
 async fn run(recall: Recall, duration: Duration) -> Result<(), Failure> {
+    tokio::spawn(print_tables(recall));
+    work(duration).await
+}
+
+/// The server and all that watches it on this thread, the load on another.
+///
+/// # Errors
+///
+/// When there is no port to listen at, or a request cannot be sent.
+pub async fn work(duration: Duration) -> Result<(), Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    println!("http://{address} for {duration:?}, {REQUESTS_PER_SECOND} requests/s\n");
+    eprintln!("http://{address} for {duration:?}, {REQUESTS_PER_SECOND} requests/s\n");
 
     tokio::spawn(accept(listener));
-    tokio::spawn(print_tables(recall));
     tokio::spawn(record_process());
     let runtime = RuntimeMetricsReporterBuilder::default().with_interval(secs(1));
     tokio::spawn(runtime.describe_and_run());

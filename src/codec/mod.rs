@@ -10,7 +10,7 @@ pub(crate) mod gauges;
 pub(crate) mod histograms;
 mod ints;
 #[cfg(test)]
-mod noise;
+pub(crate) mod noise;
 pub(crate) mod rows;
 pub(crate) mod segment;
 mod tally;

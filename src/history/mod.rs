@@ -312,4 +312,6 @@ impl History {
 }
 
 #[cfg(all(test, not(loom)))]
+mod footprint;
+#[cfg(all(test, not(loom)))]
 mod tests;

@@ -39,7 +39,7 @@ fn history(budget: usize) -> (Arc<Ledger>, History) {
 }
 
 /// Tiers by interval and retention, in seconds.
-fn tiered(budget: usize, tiers: &[(u64, u64)]) -> (Arc<Ledger>, History) {
+pub(super) fn tiered(budget: usize, tiers: &[(u64, u64)]) -> (Arc<Ledger>, History) {
     let ledger = Arc::new(Ledger::new(budget));
     let tier = |(interval, keep): &(u64, u64)| Tier {
         interval_ns: interval * SECOND,
