@@ -227,7 +227,7 @@ fn gauges(name: &str, start: f64, mut next: impl FnMut(&mut Noise, f64) -> f64) 
 }
 
 #[test]
-fn sealed_points_of_synthetic_data_take_few_bytes() {
+fn sealed_points_take_as_few_bytes_as_the_goals_say() {
     let poisson = counters("Poisson(50)", |noise| noise.poisson(50.0));
     let active = counters("5 % active", |noise| u64::from(noise.unit() < 0.05));
     let mut ticks = 0;
@@ -247,8 +247,7 @@ fn sealed_points_of_synthetic_data_take_few_bytes() {
         (next * 10.0).round() / 10.0
     });
     let walk = gauges("random walk", 100.0, |noise, v| v + noise.normal());
-    // With seventy points a segment and more, the first two are below 0.72 and 0.13.
-    assert!(poisson <= 0.735 && active <= 0.135 && idle <= 0.02);
+    assert!(poisson <= 0.72 && active <= 0.13 && idle <= 0.02);
     assert!(memory <= 0.8 && percent <= 1.0 && walk <= 6.9);
 }
 
@@ -257,7 +256,7 @@ fn sealed_points_of_recordings_take_few_bytes() {
     let service = recorded("service", include_str!("../../tests/data/service.txt"));
     let machine = recorded("machine", include_str!("../../tests/data/machine.txt"));
     let batch = recorded("batch", include_str!("../../tests/data/batch.txt"));
-    let most = [[1.0, 0.95, 23.0], [0.52, 1.1, 0.0], [0.6, 1.15, 5.0]];
+    let most = [[1.0, 0.95, 23.0], [0.5, 1.05, 0.0], [0.55, 1.05, 4.6]];
     for (of, most) in [service, machine, batch].iter().zip(most) {
         assert!(
             of.iter().zip(&most).all(|(of, most)| of <= most),
