@@ -13,4 +13,6 @@ mod ints;
 pub(crate) mod noise;
 pub(crate) mod rows;
 pub(crate) mod segment;
+#[cfg(test)]
+pub(crate) mod stored;
 mod tally;

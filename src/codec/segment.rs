@@ -7,17 +7,32 @@
 //!
 //! Any bytes can be searched without a panic; nonsense finds some bytes, or none.
 
+/// When one point of a segment was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) start_ns: u64,
+    pub(crate) end_ns: u64,
+    /// Ticks that it is made of.
+    pub(crate) ticks: u32,
+}
+
+impl Row {
+    pub(crate) fn duration_ns(&self) -> u64 {
+        self.end_ns - self.start_ns
+    }
+}
+
 /// Series of a group.
 pub(crate) const GROUP: usize = 16;
 
 /// A group in the index: its first id, and where its directory is.
-type Place = (u32, u32);
+pub(super) type Place = (u32, u32);
 
 /// Chunks of one kind of metric.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Block {
-    index: Box<[Place]>,
-    bytes: Box<[u8]>,
+    pub(super) index: Box<[Place]>,
+    pub(super) bytes: Box<[u8]>,
 }
 
 impl Block {
@@ -172,7 +187,7 @@ fn low(number: u32) -> u8 {
 }
 
 /// Takes a number off; `None` if it is cut off.
-fn number(bytes: &mut &[u8]) -> Option<u32> {
+pub(super) fn number(bytes: &mut &[u8]) -> Option<u32> {
     let mut number = 0;
     for shift in [0, 7, 14, 21, 28] {
         let (&byte, rest) = bytes.split_first()?;

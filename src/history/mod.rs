@@ -12,12 +12,14 @@ mod reach;
 mod room;
 mod seal;
 mod shelve;
+#[cfg(test)]
+mod stored;
 mod timeline;
 
 pub(crate) use self::{
     charge::Charge,
     reach::{Piece, Reach, Source},
-    timeline::{Row, Timeline},
+    timeline::Timeline,
 };
 
 use self::{

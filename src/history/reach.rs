@@ -3,9 +3,10 @@
 
 use super::{
     Charge,
-    timeline::{Kept, Row, Segment, Shelved, Timeline},
+    timeline::{Kept, Segment, Shelved, Timeline},
 };
 use crate::{
+    codec::segment::Row,
     ledger::Full,
     util::{layout, sync::Arc},
 };
@@ -42,7 +43,7 @@ impl Piece<'_> {
     /// When the point in row `row` was.
     pub(crate) fn row(&self, row: usize) -> Option<Row> {
         match self.source {
-            Source::Frame(kept) => Some(Row::of(kept)),
+            Source::Frame(kept) => Some(kept.row()),
             Source::Segment(segment) => segment.axis.rows.get(row).copied(),
         }
     }

@@ -8,7 +8,7 @@
 use super::{
     bench::Bench,
     charge::Charge,
-    timeline::{Axis, Chunks, Kept, Row, Segment},
+    timeline::{Axis, Chunks, Kept, Segment},
 };
 use crate::{
     codec::{
@@ -720,7 +720,7 @@ impl Sealing {
             }));
         }
         let axis = Axis {
-            rows: self.frames.iter().map(|kept| Row::of(kept)).collect(),
+            rows: self.frames.iter().map(|kept| kept.row()).collect(),
             tick: self.frames.first().map_or(0, |kept| kept.tick),
             charge,
         };

@@ -2,7 +2,7 @@
 
 use super::charge::Charge;
 use crate::{
-    codec::segment::{self, Block},
+    codec::segment::{self, Block, Row},
     ledger::{Full, Ledger, Part},
     model::{
         MetricKind,
@@ -24,31 +24,16 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    pub(super) fn bytes(&self) -> usize {
-        self.charges.iter().map(Charge::bytes).sum()
-    }
-}
-
-/// When one point was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Row {
-    pub(crate) start_ns: u64,
-    pub(crate) end_ns: u64,
-    /// Ticks that it is made of.
-    pub(crate) ticks: u32,
-}
-
-impl Row {
-    pub(crate) fn of(kept: &Kept) -> Self {
-        Self {
-            start_ns: kept.frame.span.start_ns,
-            end_ns: kept.frame.span.end_ns,
-            ticks: kept.ticks,
+    pub(crate) fn row(&self) -> Row {
+        Row {
+            start_ns: self.frame.span.start_ns,
+            end_ns: self.frame.span.end_ns,
+            ticks: self.ticks,
         }
     }
 
-    pub(crate) fn duration_ns(&self) -> u64 {
-        self.end_ns - self.start_ns
+    pub(super) fn bytes(&self) -> usize {
+        self.charges.iter().map(Charge::bytes).sum()
     }
 }
 

@@ -6,8 +6,8 @@ use super::{
     shape::{Answers, Gauges, Shape},
 };
 use crate::{
-    codec::{gauges, gauges::times, rows::MOST_ROWS},
-    history::{Piece, Row, Source},
+    codec::{gauges, gauges::times, rows::MOST_ROWS, segment::Row},
+    history::{Piece, Source},
     model::{MetricKind, frame::SeriesId},
     util::layout,
 };
