@@ -1,7 +1,7 @@
 //! A simulated day: the service that the defaults are made for, and ten times as much on the same budget.
 //!
 //! Everything that it records is added up naively beside it, and every answer is compared with that. The usual run is
-//! two hours, with tiers as much shorter; `RECALL_LONG=1` asks for 26 hours on the defaults.
+//! some hours, with tiers as much shorter; `RECALL_LONG=1` asks for 32 hours on the defaults.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(
     clippy::cast_precision_loss,
@@ -250,10 +250,10 @@ fn two_hours() -> ProfileConfig {
 #[test]
 fn the_service_of_the_defaults_has_all_of_its_day() {
     let (mut day, periods) = if is_long() {
-        (Day::new(Recall::builder(), Load::SERVICE, mins(60)), 26)
+        (Day::new(Recall::builder(), Load::SERVICE, mins(60)), 32)
     } else {
         let builder = Recall::builder().config(two_hours());
-        (Day::new(builder, Load::SERVICE, mins(10)), 14)
+        (Day::new(builder, Load::SERVICE, mins(10)), 21)
     };
     for passed in 1..=periods {
         day.pass_period();
@@ -267,16 +267,17 @@ fn the_service_of_the_defaults_has_all_of_its_day() {
     }
     day.print_ticks();
     let coarsest = i32::from(MemoryProfile::Production.config().coarsest_schema);
-    assert!(day.check_answers(coarsest) >= periods as usize - 2);
+    // A day, or two hours.
+    let of_retention = if is_long() { 24 } else { 12 };
+    assert!(day.check_answers(coarsest) >= of_retention);
     if is_long() {
         day.check_lately(300);
     }
     let memory = day.store.recall.memory();
     assert!(memory.peak <= memory.budget, "{memory}");
-    // All retention is full before the last two periods.
-    let [.., before, last] = day.used[..] else {
-        panic!("several periods")
-    };
+    // All retention is full before the last six periods; segments come and go in rounds of two or three.
+    let most = |skip: usize| day.used.iter().rev().skip(skip).take(3).max().copied();
+    let (before, last) = (most(3).unwrap(), most(0).unwrap());
     assert!(last.abs_diff(before) < before / 20, "{:?}", day.used);
 }
 
