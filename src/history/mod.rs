@@ -74,6 +74,22 @@ impl Tier {
     }
 }
 
+/// The tiers as they work: what a class keeps in a coarser tier alone comes there by way of the tiers between, which
+/// have it until their points are sealed.
+fn handing_on(tiers: &[Tier]) -> Vec<Tier> {
+    let mut tiers = tiers.to_vec();
+    let mut coarser = [0; CLASSES];
+    for tier in tiers.iter_mut().rev() {
+        for (keep, coarser) in tier.keep_ns.iter_mut().zip(&mut coarser) {
+            if *keep == 0 && *coarser > 0 {
+                *keep = 1;
+            }
+            *coarser = *keep;
+        }
+    }
+    tiers
+}
+
 /// Points of a segment at most, in the usual case; some more, if the next tier's points end there. More would take less
 /// room as a segment, but much more until they are one.
 const POINTS: usize = 120;
@@ -137,6 +153,7 @@ impl History {
         tiers: &[Tier],
         wall_start_ms: i64,
     ) -> Result<Self, Full> {
+        let tiers = handing_on(tiers);
         let n = tiers.len();
         let lists = Self::list_bytes(n);
         ledger.reserve(Part::History, lists)?;
@@ -160,7 +177,7 @@ impl History {
             published: Arc::new(Mutex::new(current.clone())),
             current,
             ledger,
-            tiers: tiers.to_vec(),
+            tiers,
             earlier: Vec::with_capacity(EARLIER),
             crowded: false,
             sealings,

@@ -83,49 +83,18 @@ impl<'a> Reach<'a> {
         let most = timeline.frames.len() + lists.sum::<usize>();
         let charge = scratch.beside(layout::vec::<Piece<'_>>(most))?;
         let mut pieces: Vec<Piece<'a>> = Vec::with_capacity(most);
+        let all = Tiers { timeline, classes };
         // From the finest tier on, backwards: each gives what is older than what is there already.
         let mut seam = u64::MAX;
-        for (at, tier) in tiers.iter().enumerate() {
-            let frames: &[Arc<Kept>] = if at == 0 {
-                &timeline.frames
-            } else {
-                &tier.open
-            };
-            if tier.classes & classes != classes {
-                continue;
-            }
-            let list = TierPoints {
-                tier,
-                frames,
-                classes,
-            };
-            // Points of this tier begin where one of the next tier ends, so that nothing is there twice or missing.
-            let Some(start) = list.start_ns() else {
-                continue;
-            };
-            let coarser = tiers.iter().skip(at + 1);
-            let coarser = coarser.filter(|next| next.classes & classes == classes);
-            let mut ends = coarser.filter_map(|next| {
-                let list = TierPoints {
-                    tier: next,
-                    frames: &next.open,
-                    classes,
-                };
-                // Of what is all there in detail, no outline is wanted.
-                let is_older = list.start_ns().is_some_and(|older| older < start);
-                list.first_end_from(start).filter(|_| is_older)
-            });
-            let end = ends.next();
-            let begin = end.unwrap_or(start);
+        let mut next = all.from(0);
+        while let Some((at, list)) = next {
+            let (begin, coarser) = all.begin(at, &list);
             // A clock that has come to its end stands at the first seam.
-            if begin < seam || pieces.is_empty() {
-                let first = Begin {
-                    ns: begin,
-                    is_seam: end.is_some(),
-                };
-                list.push(first, seam, at > 0, &mut pieces);
-                seam = begin;
+            if begin.ns < seam || pieces.is_empty() {
+                list.push(begin, seam, at > 0, &mut pieces);
+                seam = begin.ns;
             }
+            next = all.from(coarser);
         }
         pieces.reverse();
         let mut first = 0;
@@ -232,6 +201,62 @@ struct Begin {
 impl Begin {
     fn is_after(self, start_ns: u64, end_ns: u64) -> bool {
         start_ns < self.ns || self.is_seam && end_ns <= self.ns
+    }
+}
+
+/// The tiers of a timeline, as some classes have them.
+struct Tiers<'a> {
+    timeline: &'a Timeline,
+    classes: u8,
+}
+
+impl<'a> Tiers<'a> {
+    /// The first tier from `at` on that has points of all classes.
+    fn from(&self, at: usize) -> Option<(usize, TierPoints<'a>)> {
+        let classes = self.classes;
+        let tiers = self.timeline.archive.tiers.iter().enumerate().skip(at);
+        let mut some = tiers.filter_map(|(at, tier)| {
+            let frames: &[Arc<Kept>] = match at {
+                0 => &self.timeline.frames,
+                _ => &tier.open,
+            };
+            let list = TierPoints {
+                tier,
+                frames,
+                classes,
+            };
+            let has_all = tier.classes & classes == classes && list.start_ns().is_some();
+            has_all.then_some((at, list))
+        });
+        some.next()
+    }
+
+    /// Where the points of a tier begin, and the place of the coarser one that goes on from there: where a point of that
+    /// one ends, so that nothing is there twice or missing.
+    fn begin(&self, at: usize, list: &TierPoints<'a>) -> (Begin, usize) {
+        let start = list.start_ns().unwrap_or(u64::MAX);
+        let mut next = at + 1;
+        while let Some((place, coarser)) = self.from(next) {
+            next = place + 1;
+            // Of what is all there in detail, no outline is wanted.
+            let is_older = coarser.start_ns().is_some_and(|older| older < start);
+            let Some(end) = coarser.first_end_from(start).filter(|_| is_older) else {
+                continue;
+            };
+            // It may itself begin too late to go on from there.
+            if self.begin(place, &coarser).0.ns < end {
+                let seam = Begin {
+                    ns: end,
+                    is_seam: true,
+                };
+                return (seam, place);
+            }
+        }
+        let first = Begin {
+            ns: start,
+            is_seam: false,
+        };
+        (first, at + 1)
     }
 }
 

@@ -49,8 +49,10 @@ impl History {
 
     /// Points that no tier would keep as segments, since ticks are far apart.
     fn expire_open(&mut self, now_ns: u64) {
-        let longest = self.tiers.iter().map(super::Tier::longest_ns).max();
-        let limit = now_ns.saturating_sub(longest.unwrap_or(0));
+        // No sooner than any segment, which would be left behind a gap.
+        let tiers = self.tiers.iter().enumerate();
+        let longest = tiers.map(|(at, tier)| tier.longest_ns() + seam_ns(&self.tiers, at));
+        let limit = now_ns.saturating_sub(longest.max().unwrap_or(0));
         for tier in 0..self.tiers.len() {
             let open = self.open(tier).iter();
             let old = open.take_while(|kept| kept.frame.span.end_ns <= limit && limit > 0);
@@ -64,6 +66,7 @@ impl History {
     /// Keeps points for as long as these tiers say, from now on. A class that is new has had nothing until now, which all
     /// segments know as well as any.
     pub(crate) fn set_tiers(&mut self, tiers: &[super::Tier]) {
+        let tiers = super::handing_on(tiers);
         let classes = |tier: &super::Tier| tier.form().classes;
         let edit = |tier| Edit {
             classes: Some(classes(tier)),
@@ -81,7 +84,7 @@ impl History {
         let is_done = self.edit(edits, 0, keep);
         debug_assert!(is_done || self.ledger.free() < 1 << 20, "room for lists");
         self.tiers.clear();
-        self.tiers.extend_from_slice(tiers);
+        self.tiers.extend_from_slice(&tiers);
     }
 
     /// Publishes an edited archive without the oldest `gone` frames.
@@ -385,10 +388,16 @@ impl History {
 /// Which classes still need a segment of tier `at`.
 fn classes_at(tiers: &[super::Tier], at: usize, segment: &Segment, now_ns: u64) -> u8 {
     let age = now_ns.saturating_sub(segment.axis.end_ns());
-    // Points of this tier begin where one of the next tier ends, which may be up to such a point later.
-    let seam = tiers.get(at + 1).map_or(0, |next| next.interval_ns);
     let tier = tiers.get(at);
-    tier.map_or(0, |tier| tier.classes_after(age.saturating_sub(seam)))
+    tier.map_or(0, |tier| {
+        tier.classes_after(age.saturating_sub(seam_ns(tiers, at)))
+    })
+}
+
+/// What tier `at` keeps beyond its retention: its points begin where one of the next tier ends, which may be up to such a
+/// point later.
+fn seam_ns(tiers: &[super::Tier], at: usize) -> u64 {
+    tiers.get(at + 1).map_or(0, |next| next.interval_ns)
 }
 
 impl Segment {

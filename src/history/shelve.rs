@@ -145,6 +145,9 @@ impl History {
         let mut points = Vec::with_capacity(sealing.points.len());
         let newest = self.open(tier).last();
         let mut gone = 0;
+        // For all of them first: columns that were taken from a draft are not there for the next try.
+        let own = layout::arc::<Kept>();
+        let mut owns = Charge::new(&self.ledger, Part::History, own * sealing.points.len())?;
         for coarse in &mut sealing.points {
             let Some(frames) = sealing.frames.get(coarse.rows.clone()) else {
                 continue;
@@ -172,7 +175,6 @@ impl History {
                 points.push(self.merged(newest, &coarse.draft, ticks, made)?);
                 continue;
             }
-            let own = Charge::new(&self.ledger, Part::History, layout::arc::<Kept>())?;
             // The draft's own columns, since a copy of all points at once would hold up the tick.
             let bytes = coarse.draft.bytes_held();
             let frame = coarse.draft.take_frame(made.span);
@@ -181,7 +183,7 @@ impl History {
                 frame,
                 tick: made.tick,
                 ticks: made.ticks,
-                charges: [columns, own],
+                charges: [columns, owns.split(own)],
             }));
         }
         Ok((gone, points))

@@ -330,3 +330,83 @@ fn every_point_counts_once_however_segments_and_tiers_fall() {
         }
     }
 }
+
+/// Open points of tier 0 went as soon as no tier was to keep them, but the segment before them stayed a little longer,
+/// for the seam: a window had what was older and what was newer, and nothing in between.
+#[test]
+fn ticks_expire_in_their_order_when_the_next_one_is_late() {
+    let (_, mut history) = tiered(32 << 20, &[(1, 19), (10, 19)]);
+    let mut end = 0;
+    for (tick, seconds) in [2, 2, 2, 2, 2, 2, 2, 2, 16].into_iter().enumerate() {
+        let span = Span {
+            start_ns: end * SECOND,
+            end_ns: (end + seconds) * SECOND,
+            wall_ms: 0,
+        };
+        history.commit(&mut draft(1, 1), span, tick as u64 + 1);
+        history.seal();
+        end += seconds;
+    }
+    let timeline = history.published().lock().clone();
+    let scratch = Charge::new(&history.ledger, Part::Queries, 0).expect("room");
+    let reach = Reach::new(&timeline, 1, &scratch).expect("room");
+    let rows: Vec<Row> = reach.rows(&(0..reach.len())).collect();
+    let gap = rows.windows(2).find(|two| two[0].end_ns != two[1].start_ns);
+    assert_eq!(gap, None);
+    assert_eq!(rows.last().map(|row| row.end_ns), Some(32 * SECOND));
+}
+
+/// A class that is kept in the finest tier and the coarsest, but not in between, never came to the coarsest: tiers are
+/// made of each other.
+#[test]
+fn a_class_may_skip_a_tier_on_its_way() {
+    let ledger = Arc::new(Ledger::new(32 << 20));
+    let tier = |interval, keep| Tier {
+        interval_ns: interval * SECOND,
+        keep_ns: [60 * interval * SECOND, keep * SECOND, 0, 0],
+        scale: 4,
+    };
+    let tiers = [tier(1, 20), tier(5, 0), tier(15, 600)];
+    let mut history = History::new(ledger, &tiers, 0).expect("room");
+    for at in 1..=900 {
+        let mut draft = draft(1, 1);
+        draft.counters.0[0] = 1;
+        tick(&mut history, draft, at);
+    }
+    let timeline = history.published().lock().clone();
+    let scratch = Charge::new(&history.ledger, Part::Queries, 0).expect("room");
+    let reach = Reach::new(&timeline, 0b10, &scratch).expect("room");
+    let rows: Vec<Row> = reach.rows(&(0..reach.len())).collect();
+    assert!(rows[0].start_ns <= 300 * SECOND, "{:?}", rows[0]);
+    assert!(rows.windows(2).all(|two| two[0].end_ns == two[1].start_ns));
+    let segments = &timeline.archive.tiers[2].segments;
+    let newest = segments.last().expect("a segment");
+    let chunk = newest.chunk(crate::model::MetricKind::Counter, 1);
+    assert!(chunk.is_some(), "its counts are there, too");
+}
+
+/// The tier of 4 s began after the two finer ones did, and the point of 8 s that the tier of 2 s would have gone on from
+/// ended after the finest began: neither was used, the finest went on from the tier of 4 s all the same, and what was
+/// between that and the points of 8 s was in no answer.
+#[test]
+fn tiers_that_reach_nearly_equally_far_leave_no_gap() {
+    let (_, mut history) = tiered(32 << 20, &[(1, 48), (2, 48), (4, 48), (8, 104)]);
+    let mut end = 0;
+    for at in 1..=115 {
+        let length = if (2..=48).contains(&at) { 780 } else { 1_000 };
+        let span = Span {
+            start_ns: end,
+            end_ns: end + length * (SECOND / 1_000),
+            wall_ms: 0,
+        };
+        history.commit(&mut draft(1, 1), span, at);
+        history.seal();
+        end = span.end_ns;
+        let timeline = history.published().lock().clone();
+        let scratch = Charge::new(&history.ledger, Part::Queries, 0).expect("room");
+        let reach = Reach::new(&timeline, 1, &scratch).expect("room");
+        let rows: Vec<Row> = reach.rows(&(0..reach.len())).collect();
+        let gap = rows.windows(2).find(|two| two[0].end_ns != two[1].start_ns);
+        assert_eq!(gap, None, "tick {at}");
+    }
+}
