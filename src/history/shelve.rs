@@ -165,7 +165,9 @@ impl History {
                 ticks,
             };
             let same = newest.filter(|newest| {
-                points.is_empty() && form.number(newest.frame.span.end_ns) == coarse.number
+                points.is_empty()
+                    && form.number(newest.frame.span.end_ns) == coarse.number
+                    && follows(newest, first)
             });
             if let Some(newest) = same {
                 gone = 1;
@@ -203,10 +205,23 @@ impl History {
     }
 }
 
+/// Whether nothing is missing between two points.
+fn follows(first: &Kept, then: &Kept) -> bool {
+    first.frame.span.end_ns == then.frame.span.start_ns
+}
+
 /// How many frames are to be frozen: none, until there are `points` of them or they take `most` bytes; then as many as
-/// end where a point of the next tier does. The newest stays: more may join it.
+/// end where a point of the next tier does. The newest stays: more may join it. But no point and no segment reaches over
+/// a gap, since what gauges held before it says nothing of the time behind.
 fn frozen(open: &[Arc<Kept>], points: usize, most: usize, coarser: Option<Form>) -> usize {
     let waiting = open.len().saturating_sub(1).min(MOST_POINTS);
+    let gap = open.windows(2).position(|two| match two {
+        [first, then] => !follows(first, then),
+        _ => false,
+    });
+    if let Some(before) = gap.filter(|before| *before < waiting) {
+        return before + 1;
+    }
     let old = open.get(..waiting).unwrap_or_default();
     let is_full = waiting == MOST_POINTS
         || waiting > 1 && old.iter().map(|kept| kept.bytes()).sum::<usize>() >= most;

@@ -410,3 +410,28 @@ fn tiers_that_reach_nearly_equally_far_leave_no_gap() {
         assert_eq!(gap, None, "tick {at}");
     }
 }
+
+/// Ticks that were dropped before they were sealed, or lost, were bridged by segments and coarse points: a gauge that was
+/// set in them had its old value from then on.
+#[test]
+fn no_point_and_no_segment_reaches_over_a_gap() {
+    let (_, mut history) = tiered(32 << 20, &[(1, 40), (10, 200)]);
+    for at in (1..=120).filter(|at| !(33..=36).contains(at)) {
+        tick(&mut history, draft(1, 1), at);
+    }
+    let timeline = history.published().lock().clone();
+    let tiers = &timeline.archive.tiers;
+    let segments = tiers.iter().flat_map(|tier| &tier.segments);
+    let rows = segments.flat_map(|segment| {
+        let two = segment.axis.rows.windows(2);
+        assert!(two.into_iter().all(|two| two[0].end_ns == two[1].start_ns));
+        segment.axis.rows.iter().copied()
+    });
+    let open = tiers[1].open.iter().map(|kept| Row::of(kept));
+    let mut some = false;
+    for row in rows.chain(open) {
+        some = true;
+        assert_eq!(u64::from(row.ticks) * SECOND, row.duration_ns(), "{row:?}");
+    }
+    assert!(some);
+}

@@ -303,11 +303,19 @@ fn add_member(
     let mut hint = 0;
     let mut steps = steps.points().zip(levels).peekable();
     let mut point = whole.start;
+    let mut end = None;
     for piece in cut.reach.over(&whole) {
         let piece = Piece {
             rows: piece.rows_of(&whole),
             ..piece.clone()
         };
+        let first = piece.row(piece.rows.start).map(|row| row.start_ns);
+        if end.is_some() && end != first {
+            // Ticks are missing in between, and with them what the gauge did.
+            value = value_before(cut, point, member, unpacked);
+        }
+        let last = piece.rows.end.saturating_sub(1);
+        end = piece.row(last).map(|row| row.end_ns);
         let add = |level: Level, row: Row| {
             while steps.next_if(|(step, _)| step.end <= point).is_some() {}
             if let Some((step, levels)) = steps.peek_mut()
