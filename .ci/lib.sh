@@ -68,6 +68,11 @@ loom() {
     some_test_ran
 }
 
+# The store against lists of everything that was recorded, MODEL_CASES random programs each.
+models() {
+    strict env PROPTEST_CASES="$MODEL_CASES" cargo test --release --test model --test tiers_model
+}
+
 # Every target in fuzz/, FUZZ_SECONDS each.
 fuzz() {
     [ -f fuzz/Cargo.toml ] || fail "fuzz/Cargo.toml is missing"

@@ -11,6 +11,7 @@ use crate::{
     model::{MetricKind, frame::SeriesId},
     util::layout,
 };
+use std::ops::Range;
 
 /// What one gauge did in one point.
 #[derive(Clone, Copy, Debug)]
@@ -182,11 +183,18 @@ impl Unpacked {
     }
 }
 
-/// The value of a gauge before a point: what it was before its next change, or what it is, if there is none.
+/// The value of a gauge before a point: what it was before its next change, or what it is, if there is none. Where ticks
+/// are missing, nothing is known of changes: then it is what the last change made it, if that one is known.
 fn value_before(cut: &Cut<'_>, point: usize, member: &Member, unpacked: &mut Unpacked) -> f64 {
     let rest = point..cut.reach.len();
     let mut hint = 0;
+    let mut end = None;
     for piece in cut.reach.over(&rest) {
+        let rows = piece.rows_of(&rest);
+        if is_behind_gap(piece, &rows, end) {
+            return value_after(cut, point, member, unpacked);
+        }
+        end = last_end(piece, &rows);
         match piece.source {
             Source::Frame(kept) => {
                 if let Some((point, _)) = kept.frame.gauge(member.id, &mut hint) {
@@ -196,13 +204,48 @@ fn value_before(cut: &Cut<'_>, point: usize, member: &Member, unpacked: &mut Unp
             Source::Segment(segment) => {
                 if let Some(chunk) = segment.chunk(MetricKind::Gauge, member.id) {
                     unpacked.read(chunk, segment.axis.rows.len(), piece.is_coarse);
-                    let first = piece.rows_of(&rest).start;
-                    return unpacked.before(first).unwrap_or(f64::NAN);
+                    return unpacked.before(rows.start).unwrap_or(f64::NAN);
                 }
             }
         }
     }
     member.values.held
+}
+
+/// What the last change before a point made of a gauge, if no tick is missing since; NaN: that is not known.
+fn value_after(cut: &Cut<'_>, point: usize, member: &Member, unpacked: &mut Unpacked) -> f64 {
+    let mut start = cut.reach.row(point).map(|row| row.start_ns);
+    let before = 0..point;
+    for piece in cut.reach.over(&before).iter().rev() {
+        let rows = piece.rows_of(&before);
+        if last_end(piece, &rows) != start {
+            break;
+        }
+        start = piece.row(rows.start).map(|row| row.start_ns);
+        match piece.source {
+            Source::Frame(kept) => {
+                if let Some((point, _)) = kept.frame.gauge(member.id, &mut 0) {
+                    return point.last;
+                }
+            }
+            Source::Segment(segment) => {
+                if let Some(chunk) = segment.chunk(MetricKind::Gauge, member.id) {
+                    unpacked.read(chunk, segment.axis.rows.len(), piece.is_coarse);
+                    return unpacked.before(rows.end).unwrap_or(f64::NAN);
+                }
+            }
+        }
+    }
+    f64::NAN
+}
+
+/// Whether these rows start later than what is before them ends.
+fn is_behind_gap(piece: &Piece<'_>, rows: &Range<usize>, end: Option<u64>) -> bool {
+    end.is_some() && end != piece.row(rows.start).map(|row| row.start_ns)
+}
+
+fn last_end(piece: &Piece<'_>, rows: &Range<usize>) -> Option<u64> {
+    piece.row(rows.end.checked_sub(1)?).map(|row| row.end_ns)
 }
 
 /// Calls `f` with what one gauge did in each point of one piece; `value` is what it was before, and is afterwards.
@@ -309,13 +352,10 @@ fn add_member(
             rows: piece.rows_of(&whole),
             ..piece.clone()
         };
-        let first = piece.row(piece.rows.start).map(|row| row.start_ns);
-        if end.is_some() && end != first {
-            // Ticks are missing in between, and with them what the gauge did.
+        if is_behind_gap(&piece, &piece.rows, end) {
             value = value_before(cut, point, member, unpacked);
         }
-        let last = piece.rows.end.saturating_sub(1);
-        end = piece.row(last).map(|row| row.end_ns);
+        end = last_end(&piece, &piece.rows);
         let add = |level: Level, row: Row| {
             while steps.next_if(|(step, _)| step.end <= point).is_some() {}
             if let Some((step, levels)) = steps.peek_mut()
