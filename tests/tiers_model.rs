@@ -365,13 +365,13 @@ fn store(setup: &Setup) -> Store {
 impl Pair {
     fn new(setup: &Setup) -> Self {
         let config = setup.profile.config();
-        let tiers = (0..).zip(&setup.tiers);
-        let aims = tiers.map(|(at, (interval, keep))| {
-            let rules = setup.rules.iter().map(|(_, keep)| keep[at as usize]);
+        let tiers = (0..).zip(setup.tiers.iter().enumerate());
+        let aims = tiers.map(|(halved, (at, (interval, keep)))| {
+            let rules = setup.rules.iter().map(|(_, keep)| keep[at]);
             Aim {
                 interval: *interval,
                 keep: std::iter::once(*keep).chain(rules).collect(),
-                schema: (i32::from(config.schema) - at).max(i32::from(config.coarsest_schema)),
+                schema: (i32::from(config.schema) - halved).max(i32::from(config.coarsest_schema)),
             }
         });
         let store = store(setup);
@@ -811,7 +811,7 @@ impl Pair {
         question: &Question,
         cut: Cut,
         asked: &Asked<'_>,
-        [rated, avg, min, max, quantile]: [Option<f64>; 5],
+        [per_second, avg, min, max, quantile]: [Option<f64>; 5],
     ) {
         let ms = |tick: &tiered::Tick| tick.end - tick.start;
         let rise = |tick: &tiered::Tick| -> f64 {
@@ -829,7 +829,7 @@ impl Pair {
                 high: rate,
                 is_sure: some,
             };
-            self.check("rate", question, cut, bounds, rated);
+            self.check("rate", question, cut, bounds, per_second);
             self.check("avg", question, cut, bounds, avg);
         }
         let rates = || timed().map(|w| (rise(w.tick) / seconds(ms(w.tick)), w));
