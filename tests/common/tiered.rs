@@ -223,6 +223,7 @@ impl Model {
                 self.now,
                 self.reached
             );
+            // A segment has 120 points at most, and as many may come while it is sealed.
             let next = self.aims.get(at + 1).map_or(0, |next| next.interval);
             let limit = self.now - aim.longest() - next;
             let mut numbers: Vec<i64> = Vec::new();
@@ -237,7 +238,7 @@ impl Model {
             }
             numbers.dedup();
             assert!(
-                reached.points == 0 || numbers.len() <= 120,
+                reached.points == 0 || numbers.len() <= 240,
                 "tier {at} keeps {} points for too long",
                 numbers.len()
             );
