@@ -1,5 +1,8 @@
 //! Doors into private modules for the targets in `fuzz/`. Only builds with `--cfg fuzzing` have them.
 
+pub mod chunks;
+pub mod segment;
+
 use crate::{
     codec::{buckets, distribution},
     live::key,

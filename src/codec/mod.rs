@@ -13,6 +13,6 @@ mod ints;
 pub(crate) mod noise;
 pub(crate) mod rows;
 pub(crate) mod segment;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod stored;
 mod tally;

@@ -36,8 +36,14 @@ pub(crate) struct Block {
 }
 
 impl Block {
+    /// Any bytes.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn of(index: Box<[Place]>, bytes: Box<[u8]>) -> Self {
+        Self { index, bytes }
+    }
+
     /// Bytes that the block asks the allocator for.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(&*self.index) + self.bytes.len()
     }
@@ -248,7 +254,7 @@ mod tests {
             id in any::<u32>(),
         ) {
             for index in [index, small] {
-                let block = Block { index: index.into(), bytes: bytes.clone().into() };
+                let block = Block::of(index.into(), bytes.clone().into());
                 let _ = block.find(id);
             }
         }

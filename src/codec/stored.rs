@@ -1,5 +1,5 @@
-//! A whole segment as one string of bytes, for what is to outlive the process. Only tests call it yet: it is the seam for a
-//! journal.
+//! A whole segment as one string of bytes, for what is to outlive the process. Only tests and fuzzing call it yet: it is
+//! the seam for a journal.
 //!
 //! Layout, little-endian: `RSEG`; version, 1 if the tier is a coarse one, scale of its histograms, and which classes are
 //! kept, a byte each; length of all this, and number of the first tick, eight bytes each; how many rows, in four, and each
@@ -293,10 +293,7 @@ impl<'a> StoredBlock<'a> {
     }
 
     pub(crate) fn block(self) -> Block {
-        Block {
-            index: self.index().collect(),
-            bytes: self.bytes.into(),
-        }
+        Block::of(self.index().collect(), self.bytes.into())
     }
 
     /// Looks at everything but the chunks themselves. `before` is the last id of the block before, what comes back that
