@@ -293,11 +293,15 @@ impl Pile {
                 self.zero = self.zero.wrapping_add(count);
                 Ok(())
             }
-            _ => self.negative.add(-code, count, &mut self.room),
+            _ => self
+                .negative
+                .add(code.saturating_neg(), count, &mut self.room),
         }
     }
 
-    fn add_span(&mut self, span: Span) -> Result<(), Full> {
+    /// Its codes may be the wrong way round in bytes that nobody wrote.
+    fn add_span(&mut self, (one, other, count): Span) -> Result<(), Full> {
+        let span = (one.min(other), one.max(other), count);
         let same = |s: &&mut Span| (s.0, s.1) == (span.0, span.1);
         if let Some(same) = self.spans.iter_mut().find(same) {
             same.2 = same.2.wrapping_add(span.2);
@@ -449,5 +453,76 @@ impl Pile {
         };
         // Roots round: a single value would come back as its neighbour.
         middle.clamp(low, high)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::{btree_map, vec};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        codec::{compile::Compiler, histograms::Head},
+        ledger::{Ledger, Part},
+        util::sync::Arc,
+    };
+
+    const BUDGET: usize = 1 << 20;
+
+    /// Asks everything about a pile that these bytes are added to.
+    fn ask(bytes: &[u8], n: usize) {
+        let ledger = Arc::new(Ledger::new(BUDGET));
+        let used = ledger.used();
+        {
+            let room = Charge::new(&ledger, Part::Queries, 0).expect("room");
+            let mut pile = Pile::new(Schema::get(8), room);
+            let Some(chunk) = Chunk::open(bytes, n) else {
+                return;
+            };
+            let added = pile.add_chunk(&chunk, 0..n);
+            let added = added.and_then(|()| pile.add_chunk(&chunk, n / 2..n));
+            if added.is_ok() && pile.finish(1).is_ok() {
+                for q in [0.0, 0.3, 0.5, 1.0] {
+                    pile.quantile(q);
+                }
+                pile.avg();
+            }
+            assert!(ledger.used() <= BUDGET);
+        }
+        assert_eq!(ledger.used(), used);
+    }
+
+    fn any_chunk() -> impl Strategy<Value = Vec<u8>> {
+        let code = prop_oneof![-300..300, Just(i32::MIN), any::<i32>()];
+        let count = prop_oneof![1..9_u64, any::<u64>()];
+        let spans = vec((any::<i32>(), any::<i32>(), any::<u64>()), 0..2);
+        let point = (btree_map(code, count, 0..20), any::<[f64; 3]>(), spans);
+        (0_u8..=8, vec(point, 1..9)).prop_map(|(scale, points)| {
+            let mut compiler = Compiler::new(scale);
+            for (buckets, [sum, min, max], spans) in points {
+                compiler.add(Head { sum, min, max }, buckets, spans);
+            }
+            let plan = compiler.plan();
+            let mut bytes = Vec::new();
+            compiler.write(&plan, &mut bytes);
+            bytes
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_piled_up_without_panic_and_within_the_budget(
+            mut bytes in prop_oneof![any_chunk(), vec(any::<u8>(), 1..200)],
+            edits in vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+            n in 1_usize..129,
+        ) {
+            for (at, value) in edits {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            ask(&bytes, n);
+            ask(&bytes, 8);
+        }
     }
 }
