@@ -74,8 +74,14 @@ fn middle(row: Row) -> i128 {
 }
 
 impl<'a> Reach<'a> {
-    /// The points that all of `classes`, a bit each, still have. `scratch` is what the list is charged beside.
-    pub(crate) fn new(timeline: &'a Timeline, classes: u8, scratch: &Charge) -> Result<Self, Full> {
+    /// The points that all of `classes`, a bit each, still have, from `from_ns` on; some older ones may be there, too.
+    /// `scratch` is what the list is charged beside.
+    pub(crate) fn new(
+        timeline: &'a Timeline,
+        classes: u8,
+        from_ns: i128,
+        scratch: &Charge,
+    ) -> Result<Self, Full> {
         let tiers = &timeline.archive.tiers;
         let lists = tiers
             .iter()
@@ -83,7 +89,11 @@ impl<'a> Reach<'a> {
         let most = timeline.frames.len() + lists.sum::<usize>();
         let charge = scratch.beside(layout::vec::<Piece<'_>>(most))?;
         let mut pieces: Vec<Piece<'a>> = Vec::with_capacity(most);
-        let all = Tiers { timeline, classes };
+        let all = Tiers {
+            timeline,
+            classes,
+            from_ns,
+        };
         // From the finest tier on, backwards: each gives what is older than what is there already.
         let mut seam = u64::MAX;
         let mut next = all.from(0);
@@ -208,6 +218,8 @@ impl Begin {
 struct Tiers<'a> {
     timeline: &'a Timeline,
     classes: u8,
+    /// What was before is not asked for.
+    from_ns: i128,
 }
 
 impl<'a> Tiers<'a> {
@@ -235,6 +247,14 @@ impl<'a> Tiers<'a> {
     /// one ends, so that nothing is there twice or missing.
     fn begin(&self, at: usize, list: &TierPoints<'a>) -> (Begin, usize) {
         let start = list.start_ns().unwrap_or(u64::MAX);
+        if signed(start) <= self.from_ns {
+            // It has all that is asked for, without a seam.
+            let begin = Begin {
+                ns: start,
+                is_seam: false,
+            };
+            return (begin, self.timeline.archive.tiers.len());
+        }
         let mut next = at + 1;
         while let Some((place, coarser)) = self.from(next) {
             next = place + 1;

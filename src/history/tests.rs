@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    codec::counters,
+    codec::{counters, segment::Row},
     ledger::{BASE, SMALLEST},
     model::{
         MetricKind,
@@ -218,7 +218,7 @@ fn coarse_points_add_up_to_what_they_are_made_of() {
     }
     let timeline = history.published().lock().clone();
     let scratch = Charge::new(&history.ledger, Part::Queries, 0).expect("room");
-    let reach = Reach::new(&timeline, 1, &scratch).expect("room");
+    let reach = Reach::new(&timeline, 1, i128::MIN, &scratch).expect("room");
     let mut at = 0;
     for point in 0..reach.len() {
         let row = reach.row(point).expect("a row");
@@ -266,7 +266,7 @@ fn pressure_halves_the_finest_tier_before_it_touches_the_next() {
 /// What one counter rose by in all points that a timeline has, and how many nanoseconds these cover.
 fn increase(history: &History, timeline: &Timeline, id: SeriesId) -> (u64, u64) {
     let scratch = Charge::new(&history.ledger, Part::Queries, 0).expect("room");
-    let reach = Reach::new(timeline, 1, &scratch).expect("room");
+    let reach = Reach::new(timeline, 1, i128::MIN, &scratch).expect("room");
     let (mut rose, mut hint) = (0, 0);
     for piece in &reach.pieces {
         match piece.source {
@@ -349,7 +349,7 @@ fn ticks_expire_in_their_order_when_the_next_one_is_late() {
     }
     let timeline = history.published().lock().clone();
     let scratch = Charge::new(&history.ledger, Part::Queries, 0).expect("room");
-    let reach = Reach::new(&timeline, 1, &scratch).expect("room");
+    let reach = Reach::new(&timeline, 1, i128::MIN, &scratch).expect("room");
     let rows: Vec<Row> = reach.rows(&(0..reach.len())).collect();
     let gap = rows.windows(2).find(|two| two[0].end_ns != two[1].start_ns);
     assert_eq!(gap, None);
@@ -375,7 +375,7 @@ fn a_class_may_skip_a_tier_on_its_way() {
     }
     let timeline = history.published().lock().clone();
     let scratch = Charge::new(&history.ledger, Part::Queries, 0).expect("room");
-    let reach = Reach::new(&timeline, 0b10, &scratch).expect("room");
+    let reach = Reach::new(&timeline, 0b10, i128::MIN, &scratch).expect("room");
     let rows: Vec<Row> = reach.rows(&(0..reach.len())).collect();
     assert!(rows[0].start_ns <= 300 * SECOND, "{:?}", rows[0]);
     assert!(rows.windows(2).all(|two| two[0].end_ns == two[1].start_ns));
@@ -404,7 +404,7 @@ fn tiers_that_reach_nearly_equally_far_leave_no_gap() {
         end = span.end_ns;
         let timeline = history.published().lock().clone();
         let scratch = Charge::new(&history.ledger, Part::Queries, 0).expect("room");
-        let reach = Reach::new(&timeline, 1, &scratch).expect("room");
+        let reach = Reach::new(&timeline, 1, i128::MIN, &scratch).expect("room");
         let rows: Vec<Row> = reach.rows(&(0..reach.len())).collect();
         let gap = rows.windows(2).find(|two| two[0].end_ns != two[1].start_ns);
         assert_eq!(gap, None, "tick {at}");
@@ -427,7 +427,7 @@ fn no_point_and_no_segment_reaches_over_a_gap() {
         assert!(two.into_iter().all(|two| two[0].end_ns == two[1].start_ns));
         segment.axis.rows.iter().copied()
     });
-    let open = tiers[1].open.iter().map(|kept| Row::of(kept));
+    let open = tiers[1].open.iter().map(|kept| kept.row());
     let mut some = false;
     for row in rows.chain(open) {
         some = true;

@@ -223,7 +223,9 @@ impl<K: Kind, S: Shape> Selection<K, S> {
             let cut = if let Some(last) = last.take().filter(|(of, _)| *of == classes) {
                 last
             } else {
-                let reach = Reach::new(timeline, classes, &found.scratch)?;
+                let window = self.query.window.and_then(|range| bounds(range, timeline));
+                let from = window.map_or(i128::MIN, |(from, _)| from);
+                let reach = Reach::new(timeline, classes, from, &found.scratch)?;
                 let mut scratch = found.scratch.beside(0)?;
                 let slices = slices(&self.query, timeline, &reach, &mut scratch, most)?;
                 let cut = Cut {
