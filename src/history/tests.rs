@@ -191,7 +191,7 @@ fn a_full_ledger_and_a_reader_do_not_cost_all_of_history() {
 
 #[test]
 fn frames_become_segments_and_take_a_fraction_of_their_room() {
-    let (ledger, mut history) = tiered(64 << 20, &[(1, 600)]);
+    let (ledger, mut history) = tiered(96 << 20, &[(1, 600)]);
     for at in 1..=121 {
         tick(&mut history, draft(1_000, 40 + at % 7), at);
     }

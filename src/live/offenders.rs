@@ -202,7 +202,8 @@ mod tests {
         let list = offenders.list();
         assert_eq!(list.len(), 1);
         assert_eq!((&*list[0].metric, &*list[0].label), ("orders", "user"));
-        assert!((13_000..27_000).contains(&list[0].values), "{list:?}");
+        // Sixty-four registers are off by an eighth in the mean: this is more than four times that.
+        assert!((9_000..45_000).contains(&list[0].values), "{list:?}");
     }
 
     #[test]
