@@ -290,7 +290,7 @@ impl Core {
         let mut members = Vec::with_capacity(most);
         let mut full = Ok(());
         let registry = K::registry(&self.live);
-        name.for_each_member(|id| {
+        name.for_each_member(registry.marks_of(query.wanted()), |id| {
             if full.is_err() {
                 return;
             }
@@ -332,11 +332,12 @@ impl Core {
         let registry = K::registry(&self.live);
         let name = self.name::<K>(query)?;
         let all = query.matchers.is_empty();
+        let wanted = registry.marks_of(query.wanted());
         loop {
             let forgotten = registry.forgotten.load(Relaxed);
             let retired = name.retired.load(Relaxed);
             let mut sum = Sum::default();
-            name.for_each_member(|id| {
+            name.for_each_member(wanted, |id| {
                 let values = registry.with(id, |entry| {
                     accepted(entry, &name, query).map(|_| K::values(entry))
                 });

@@ -14,6 +14,7 @@ mod gauge;
 mod histogram;
 pub(crate) mod key;
 mod lanes;
+mod marks;
 #[cfg(all(test, loom))]
 mod models;
 mod name;

@@ -1,5 +1,6 @@
 //! What all series of one name and kind share.
 
+use super::marks::Marks;
 use crate::{
     ledger::{Ledger, Part},
     model::{frame::SeriesId, schema::Schema},
@@ -32,12 +33,19 @@ pub(crate) struct Name {
     pub(crate) odd: Recent,
 }
 
+/// What a name knows of one of its series.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Member {
+    pub(crate) id: SeriesId,
+    pub(crate) marks: Marks,
+}
+
 /// Series of a name, in no order.
 #[derive(Debug, Default)]
 pub(crate) struct Members {
-    /// Chunks of [`CHUNK`] ids; only the last may have room, and only the first is ever moved, so that no registration
-    /// waits for a long list to be copied. [`HOLE`] where a series was forgotten.
-    chunks: Vec<Vec<SeriesId>>,
+    /// Chunks of [`CHUNK`] members; only the last may have room, and only the first is ever moved, so that no
+    /// registration waits for a long list to be copied. [`HOLE`] where a series was forgotten.
+    chunks: Vec<Vec<Member>>,
     holes: usize,
     /// Where the search for the next hole starts.
     cursor: usize,
@@ -47,11 +55,14 @@ pub(crate) struct Members {
 
 const CHUNK: usize = 1024;
 
-/// Ids that are copied at a time; divides [`CHUNK`].
+/// Members that are copied at a time; divides [`CHUNK`].
 const STRIDE: usize = 64;
 
 /// Not the id of any series: the registry never fills the last place of the last shard.
-const HOLE: SeriesId = SeriesId::MAX;
+const HOLE: Member = Member {
+    id: SeriesId::MAX,
+    marks: Marks::NONE,
+};
 
 impl Name {
     pub(crate) fn new(key: &Key, schema: &'static Schema, ledger: Arc<Ledger>) -> Self {
@@ -92,19 +103,20 @@ impl Name {
         }
     }
 
-    /// Calls `look` with the id of each member. No lock is held meanwhile: members that come and go at the same time
-    /// may be met or not.
-    pub(crate) fn for_each_member(&self, mut look: impl FnMut(SeriesId)) {
+    /// Calls `look` with the id of each member that has the marks `wanted`. No lock is held meanwhile: members that
+    /// come and go at the same time may be met or not.
+    pub(crate) fn for_each_member(&self, wanted: Marks, mut look: impl FnMut(SeriesId)) {
         let mut from = 0;
         loop {
-            let mut ids = [HOLE; STRIDE];
-            let some = self.members.lock().copy(from, &mut ids);
-            if some == 0 {
+            let mut some = [HOLE; STRIDE];
+            let copied = self.members.lock().copy(from, &mut some);
+            if copied == 0 {
                 return;
             }
-            from += some;
-            let ids = ids.iter().take(some);
-            ids.filter(|id| **id != HOLE).for_each(|id| look(*id));
+            from += copied;
+            let some = some.iter().take(copied);
+            some.filter(|member| member.id != HOLE.id && member.marks.have(wanted))
+                .for_each(|member| look(member.id));
         }
     }
 
@@ -153,24 +165,24 @@ impl Members {
     /// Bytes that one more member needs, to be reserved before [`Members::add`]; 0 when there is room.
     pub(crate) fn growth(&self) -> usize {
         self.wanted().map_or(0, |(chunk, list)| {
-            layout::vec::<SeriesId>(chunk) + list.map_or(0, layout::vec::<Vec<SeriesId>>)
+            layout::vec::<Member>(chunk) + list.map_or(0, layout::vec::<Vec<Member>>)
         })
     }
 
     /// Adds a member and gives its place.
-    pub(crate) fn add(&mut self, id: SeriesId, ledger: &Ledger) -> u32 {
+    pub(crate) fn add(&mut self, member: Member, ledger: &Ledger) -> u32 {
         match self.wanted() {
             None => {}
             Some((capacity, None)) if self.chunks.len() == 1 && self.last().1 < CHUNK => {
                 if let Some(chunk) = self.chunks.first_mut() {
-                    let before = layout::vec::<SeriesId>(chunk.capacity());
+                    let before = layout::vec::<Member>(chunk.capacity());
                     layout::regrow(chunk, capacity);
                     ledger.release(Part::Index, before);
                 }
             }
             Some((capacity, list)) => {
                 if let Some(list) = list {
-                    let before = layout::vec::<Vec<SeriesId>>(self.chunks.capacity());
+                    let before = layout::vec::<Vec<Member>>(self.chunks.capacity());
                     layout::regrow(&mut self.chunks, list);
                     ledger.release(Part::Index, before);
                 }
@@ -181,7 +193,7 @@ impl Members {
         let place = if len < capacity {
             let chunks = self.chunks.len() - 1;
             if let Some(last) = self.chunks.last_mut() {
-                last.push(id);
+                last.push(member);
             }
             chunks * CHUNK + len
         } else {
@@ -189,14 +201,14 @@ impl Members {
             self.holes -= 1;
             self.cursor = hole + 1;
             if let Some(place) = self.at(hole) {
-                *place = id;
+                *place = member;
             }
             hole
         };
         u32::try_from(place).unwrap_or(u32::MAX)
     }
 
-    fn at(&mut self, place: usize) -> Option<&mut SeriesId> {
+    fn at(&mut self, place: usize) -> Option<&mut Member> {
         self.chunks.get_mut(place / CHUNK)?.get_mut(place % CHUNK)
     }
 
@@ -205,7 +217,11 @@ impl Members {
         let from = (self.cursor / CHUNK) % self.chunks.len().max(1);
         let chunks = (from..self.chunks.len()).chain(0..from);
         let find = |chunk: usize| {
-            let at = self.chunks.get(chunk)?.iter().position(|id| *id == HOLE)?;
+            let at = self
+                .chunks
+                .get(chunk)?
+                .iter()
+                .position(|member| member.id == HOLE.id)?;
             Some(chunk * CHUNK + at)
         };
         chunks.into_iter().find_map(find)
@@ -213,8 +229,8 @@ impl Members {
 
     /// Takes the member at `place` out.
     pub(crate) fn remove(&mut self, place: u32) {
-        if let Some(id) = self.at(place as usize) {
-            *id = HOLE;
+        if let Some(member) = self.at(place as usize) {
+            *member = HOLE;
             self.holes += 1;
         }
     }
@@ -228,12 +244,12 @@ impl Members {
         self.chunks.iter().map(Vec::len).sum()
     }
 
-    /// Copies ids from the place `from` on, a multiple of [`STRIDE`]; gives how many.
-    fn copy(&self, from: usize, to: &mut [SeriesId; STRIDE]) -> usize {
+    /// Copies members from the place `from` on, a multiple of [`STRIDE`]; gives how many.
+    fn copy(&self, from: usize, to: &mut [Member; STRIDE]) -> usize {
         let chunk = self.chunks.get(from / CHUNK);
         let rest = chunk.and_then(|chunk| chunk.get(from % CHUNK..));
         let pairs = to.iter_mut().zip(rest.unwrap_or_default());
-        pairs.map(|(to, id)| *to = *id).count()
+        pairs.map(|(to, member)| *to = *member).count()
     }
 
     #[cfg(test)]
@@ -241,8 +257,8 @@ impl Members {
         self.chunks
             .iter()
             .flatten()
-            .copied()
-            .filter(|id| *id != HOLE)
+            .map(|member| member.id)
+            .filter(|id| *id != HOLE.id)
     }
 }
 
@@ -253,7 +269,8 @@ mod tests {
 
     fn add(members: &mut Members, id: SeriesId, ledger: &Ledger) -> u32 {
         ledger.reserve(Part::Index, members.growth()).expect("room");
-        members.add(id, ledger)
+        let marks = Marks::NONE;
+        members.add(Member { id, marks }, ledger)
     }
 
     #[test]
@@ -283,7 +300,7 @@ mod tests {
             assert_eq!(add(&mut members, id, &ledger), id);
             let ids: usize = members.chunks.iter().map(Vec::capacity).sum();
             let lists = members.chunks.capacity();
-            let bytes = layout::vec::<SeriesId>(ids) + layout::vec::<Vec<SeriesId>>(lists);
+            let bytes = layout::vec::<Member>(ids) + layout::vec::<Vec<Member>>(lists);
             assert_eq!(ledger.part(Part::Index), bytes);
         }
         for place in (0..10_000).step_by(3) {

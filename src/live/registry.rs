@@ -6,7 +6,8 @@
 use super::{
     classes::Classes,
     key,
-    name::Name,
+    marks::Marks,
+    name::{Member, Name},
     names::NameShard,
     offenders::Offenders,
     series::{Cells, END, Entry, Kind, Pins, Series, UNOWNED},
@@ -353,7 +354,8 @@ impl<K: Kind> Registry<K> {
         if pins > 0 && !self.pins.grow(pin_of(id)) {
             self.ledger.release(Part::Index, pins);
         }
-        let place = members.add(id, &self.ledger);
+        let marks = Marks::of_all(&self.seed, labels);
+        let place = members.add(Member { id, marks }, &self.ledger);
         drop(members);
         if entries > 0 {
             layout::regrow(&mut shard.entries, layout::grown(capacity));
@@ -415,6 +417,13 @@ impl<K: Kind> Registry<K> {
         let (number, at) = split_id(id);
         let mut shard = self.shards.get(number)?.lock();
         shard.entries.get_mut(at).map(look)
+    }
+
+    /// What the marks of a series have at least that has all these labels.
+    pub(crate) fn marks_of<'a>(&self, labels: impl Iterator<Item = (&'a str, &'a str)>) -> Marks {
+        labels.fold(Marks::NONE, |marks, (name, value)| {
+            marks.and(Marks::of(&self.seed, name, value))
+        })
     }
 
     /// Removes a series for good: its key, its place and its id. It has no cells.

@@ -43,6 +43,14 @@ impl Query {
             (*matcher.value == *value) == matcher.is
         })
     }
+
+    /// Labels that a series must have for that.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = (&str, &str)> {
+        let matchers = self.matchers.iter();
+        // The value of a label that is absent is empty.
+        let wanted = matchers.filter(|matcher| matcher.is && !matcher.value.is_empty());
+        wanted.map(|matcher| (&*matcher.name, &*matcher.value))
+    }
 }
 
 /// A series that a question is about.
