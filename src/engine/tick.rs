@@ -58,7 +58,7 @@ pub(crate) struct Engine {
 /// The draft may keep a sixteenth of the budget between ticks; a larger one is given back.
 const DRAFT_SHARE: usize = 16;
 /// This share of the budget is left free after each tick, for series that are new until the next.
-const FREE_SHARE: usize = 16;
+const FREE_SHARE: usize = 32;
 
 /// Bytes that a tick needs for nothing, and the share of the budget that it is left at most.
 const WORK: usize = 8 << 10;

@@ -96,7 +96,7 @@ const POINTS: usize = 120;
 /// Points of a segment that the codecs take, with one to spare for what was before.
 const MOST_POINTS: usize = 126;
 /// Frames that wait to be sealed take at most this share of the budget.
-const OPEN_SHARE: usize = 48;
+const OPEN_SHARE: usize = 32;
 /// Ticks that the encoding of a coarse segment is spread over: its points come seldom, and no tick is to be held up.
 const COARSE_SLICES: usize = 120;
 
