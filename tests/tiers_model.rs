@@ -1061,7 +1061,9 @@ impl Pair {
         };
         self.check("avg", question, cut, range, avg);
         for (share, answer) in [(0.5, half), (0.9, most)] {
-            let bounds = if asked.inside.is_exact && self.model.is_roomy && least.is_sure {
+            // Without room for a page, buckets are wider from the start.
+            let is_fine = self.setup.short.is_none();
+            let bounds = if asked.inside.is_exact && is_fine && least.is_sure {
                 let mut all: Vec<f64> = records().map(|record| record.0).collect();
                 quantile_bounds(&mut all, share, asked.inside.schema)
             } else {
