@@ -286,8 +286,13 @@ impl Model {
             if reached.points == 0 || !classes.iter().all(|class| has(at, class)) {
                 continue;
             }
-            let first = self.now - reached.effective;
-            let last = if keep(aim) == aim.longest() {
+            let begin = self.now - reached.effective;
+            // Of the newest tick a part without length may be left, if there was no room to merge it.
+            let newest = self.ticks.last().map_or(begin, |tick| tick.start);
+            let first = begin.min(newest);
+            let last = if first < begin {
+                self.now
+            } else if keep(aim) == aim.longest() {
                 first
             } else {
                 let kept = |tick: &&Tick| tick.end > self.now - keep(aim);
