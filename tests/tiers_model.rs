@@ -621,7 +621,8 @@ impl Pair {
         } else {
             let pulse = pulse.unwrap_or(0);
             assert!(pulse <= high, "{pulse} is more than {high}");
-            self.model.has_gaps = pulse < low || self.model.has_gaps && pulse < high;
+            // Whatever is not sure in the pulse would hide a gap.
+            self.model.has_gaps = pulse < high;
         }
     }
 
