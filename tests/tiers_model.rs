@@ -842,14 +842,14 @@ impl Pair {
             .fold(0.0, f64::max);
         let sure_least = rates().filter(|(_, w)| w.is_sure && !w.may_be_coarse);
         let sure_least = sure_least.map(|(rate, _)| rate).fold(most, f64::min);
-        // A point may be coarse, and a tick without time is part of one.
+        // A tick without time may be part of a coarse point with hardly any.
         let instant: f64 = ticks()
             .filter(|w| ms(w.tick) == 0)
             .map(|w| rise(w.tick))
             .sum();
         let resolution = seconds(self.setup.tiers[0].0);
-        let slack = if ticks().any(|w| w.may_be_coarse) {
-            instant / resolution * 2.0
+        let slack = if instant > 0.0 && ticks().any(|w| w.may_be_coarse) {
+            f64::INFINITY
         } else {
             0.0
         };
