@@ -314,7 +314,15 @@ impl Model {
         }
         for at in 0..ranges.len() {
             let last = ranges[at].last;
-            let Some(tick) = self.ticks.iter().position(|tick| tick.end >= last) else {
+            // With gaps, a coarser tier may have nothing before the next point.
+            let is_next = |tick: &Tick| {
+                if self.is_roomy {
+                    tick.end >= last
+                } else {
+                    tick.start >= last
+                }
+            };
+            let Some(tick) = self.ticks.iter().position(is_next) else {
                 continue;
             };
             let coarser = ranges.iter().skip(at + 1);
