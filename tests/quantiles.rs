@@ -8,7 +8,7 @@ mod common;
 
 use common::Store;
 use metrics::{Histogram, histogram};
-use metrics_recall::{MemoryProfile, Recall, secs};
+use metrics_recall::{MemoryProfile, Recall, Tier, secs};
 use proptest::prelude::*;
 use std::{ops::RangeInclusive, thread, time::Duration};
 
@@ -386,4 +386,27 @@ proptest! {
         store.tick(secs(1));
         assert_answers(&store, schema, Duration::MAX, &values);
     }
+}
+
+/// Values of both signs span all codes: a list of all counts side by side took so much working memory that a small store
+/// refused the question.
+#[test]
+fn values_of_both_signs_need_no_more_room_than_others() {
+    let mut config = MemoryProfile::Edge.config();
+    config.tiers = vec![Tier::new(secs(1), secs(4))];
+    let store = Store::from(Recall::builder().config(config));
+    for _ in 0..4 {
+        store.recorder.scope(|| {
+            for (label, value) in [("a", -1.0), ("b", -1.0), ("b", 1.0), ("a", -0.25)] {
+                histogram!("both", "of" => label).record(value);
+            }
+        });
+        store.tick(secs(1));
+    }
+    let all = store.recall.histograms("both").over(Duration::MAX);
+    assert_eq!((all.count(), all.sum()), (Some(16), Some(-5.0)));
+    assert_eq!(
+        (all.quantile(0.0), all.quantile(1.0)),
+        (Some(-1.0), Some(1.0))
+    );
 }

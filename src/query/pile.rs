@@ -59,7 +59,7 @@ struct Leaf {
 const LEAF: usize = 16;
 
 /// Ranges of codes up to this are added up side by side.
-const MOST_DENSE: usize = 1 << 14;
+const MOST_DENSE: usize = 1 << 11;
 
 impl Side {
     #[inline(always)]
