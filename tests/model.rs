@@ -177,6 +177,8 @@ struct Pair {
     start: Timestamp,
     /// Everything that was answered, as text.
     said: Vec<String>,
+    /// A question was refused for want of working memory.
+    refused: bool,
 }
 
 /// How an answer may differ from the model's.
@@ -245,6 +247,7 @@ impl Pair {
             schema: setup.schema,
             store,
             said: Vec::new(),
+            refused: false,
         }
     }
 
@@ -256,7 +259,7 @@ impl Pair {
         for op in ops {
             self.step(op);
         }
-        assert!(self.store.recall.health().is_healthy());
+        assert!(self.refused || self.store.recall.health().is_healthy());
     }
 
     fn step(&mut self, op: &Op) {
@@ -339,6 +342,18 @@ impl Pair {
             && ours.iter().zip(model).all(|(a, b)| {
                 a.0 == b.0 && a.1.len() == b.1.len() && a.1.iter().zip(&b.1).all(same)
             });
+        // Ten thousand steps and more do not fit into the working memory of the smallest profile, which says so.
+        let is_empty = ours
+            .iter()
+            .all(|row| row.1.iter().all(|answer| answer.1.is_none()));
+        let refused = || {
+            let health = self.store.recall.health().to_string();
+            health.contains("had no answer for want of working memory")
+        };
+        if !equal && is_empty && question.step.is_some() && refused() {
+            self.refused = true;
+            return;
+        }
         assert!(
             equal,
             "{what} of {question:?}\n  answered {ours:?}\n  expected {model:?}"
