@@ -2,7 +2,7 @@
 //! tick; readers share immutable timelines.
 //!
 //! New ticks are frames. When there are some tens of them, they are frozen, and encoded a slice per tick into one
-//! [`Segment`]; the same pass makes the points of the next coarser tier, which gathers them as frames and seals them in
+//! segment; the same pass makes the points of the next coarser tier, which gathers them as frames and seals them in
 //! turn. Retention and pressure drop whole segments, oldest first. What a reader holds stays charged until it is done.
 
 mod bench;
