@@ -27,6 +27,9 @@ enum Kind {
     Invalid,
     Installed,
     System,
+    UnknownMetric,
+    BeyondRetention,
+    Refused,
 }
 
 impl Error {
@@ -40,6 +43,18 @@ impl Error {
 
     pub(crate) fn system(message: impl Into<Box<str>>) -> Self {
         Self::new(Kind::System, message)
+    }
+
+    pub(crate) fn unknown_metric(message: impl Into<Box<str>>) -> Self {
+        Self::new(Kind::UnknownMetric, message)
+    }
+
+    pub(crate) fn beyond_retention(message: impl Into<Box<str>>) -> Self {
+        Self::new(Kind::BeyondRetention, message)
+    }
+
+    pub(crate) fn refused(message: impl Into<Box<str>>) -> Self {
+        Self::new(Kind::Refused, message)
     }
 
     fn new(kind: Kind, message: impl Into<Box<str>>) -> Self {
@@ -59,6 +74,24 @@ impl Error {
     #[must_use]
     pub fn is_installed(&self) -> bool {
         self.kind == Kind::Installed
+    }
+
+    /// No metric of that name and kind was ever seen; the message names the nearest ones, or the kind that it is of.
+    #[must_use]
+    pub fn is_unknown_metric(&self) -> bool {
+        self.kind == Kind::UnknownMetric
+    }
+
+    /// No tick covers any of the window that was asked about.
+    #[must_use]
+    pub fn is_beyond_retention(&self) -> bool {
+        self.kind == Kind::BeyondRetention
+    }
+
+    /// There was no working memory for a question, or it came from where none can be answered.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.kind == Kind::Refused
     }
 
     /// The operating system refused something, such as a thread.

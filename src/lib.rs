@@ -87,7 +87,7 @@ pub use self::{
     engine::{Freed, Health, Memory, MetricInfo, Retention, Summary, Tick},
     error::Error,
     handle::Recall,
-    query::{Point, Selection},
+    query::{Aggregation, Answer, Bucket, Direction, Measure, Point, Selection, Stats, Trend},
     recorder::RecallRecorder,
 };
 

@@ -1,6 +1,7 @@
 //! A store as a whole: live cells, history, a clock, and the lock that lets one tick run at a time.
 
 use super::{
+    strange::Strange,
     tick::{Engine, nanos},
     worker::Worker,
 };
@@ -12,11 +13,12 @@ use crate::{
     ledger::{Full, Ledger, Part},
     live::{
         Busy, Counter, Entry, Gauge, Histogram, Kind, Live, Name,
+        key::OVERFLOW,
         registry::{Limits, Registry},
     },
-    model::{MetricKind, schema::Schema},
-    query::{Ask, Found, Member, Query, Sum, Values},
-    util::{bits::low, layout, recent::Recent},
+    model::{MetricKind, Timestamp, schema::Schema},
+    query::{Ask, Found, Member, Missing, Query, Sum, Values},
+    util::{bits::low, layout, near::Nearest, recent::Recent},
 };
 use parking_lot::Mutex;
 use std::sync::{
@@ -57,6 +59,8 @@ pub(crate) struct Counts {
     pub(crate) slowest_ns: AtomicU64,
     /// Questions that were refused for want of working memory.
     pub(crate) refused_questions: Recent,
+    /// Questions about what does not exist, or with arguments that make no sense.
+    pub(crate) strange: Strange,
 }
 
 impl Counts {
@@ -71,6 +75,7 @@ impl Counts {
             shortened: std::array::from_fn(|_| AtomicU64::new(0)),
             slowest_ns: AtomicU64::new(0),
             refused_questions: Recent::new(),
+            strange: Strange::default(),
         }
     }
 
@@ -159,11 +164,77 @@ impl Core {
     /// Some minutes have passed: what `health` counted before is old.
     pub(crate) fn turn(&self) {
         self.counts.turn();
+        self.counts.strange.turn();
         self.live.turn();
     }
 
     pub(crate) fn timeline(&self) -> Arc<Timeline> {
         self.published.lock().clone()
+    }
+}
+
+impl Core {
+    /// The error for a metric that was never seen; with a kind, of that kind.
+    pub(crate) fn unknown_metric(&self, name: &str, kind: Option<MetricKind>) -> Error {
+        // What an allocation emits while names are locked must not look for that lock.
+        let _busy = Busy::enter();
+        let others: Vec<MetricKind> = KINDS
+            .into_iter()
+            .filter(|other| Some(*other) != kind && self.has(*other, name))
+            .collect();
+        if let (Some(kind), Some(other)) = (kind, others.first()) {
+            return Error::unknown_metric(format!(
+                "`{name}` is no {kind} but a {other}: ask `{other}s({name:?})`"
+            ));
+        }
+        let mut nearest = Nearest::to(name);
+        let wanted = |other: MetricKind| kind.is_none_or(|kind| kind == other);
+        if wanted(MetricKind::Counter) {
+            self.live
+                .counters
+                .for_each_name(|name| look_at(name, &mut nearest));
+        }
+        if wanted(MetricKind::Gauge) {
+            self.live
+                .gauges
+                .for_each_name(|name| look_at(name, &mut nearest));
+        }
+        if wanted(MetricKind::Histogram) {
+            self.live
+                .histograms
+                .for_each_name(|name| look_at(name, &mut nearest));
+        }
+        let what = kind.map_or("metric", MetricKind::as_str);
+        Error::unknown_metric(format!(
+            "no {what} `{name}` was ever seen{}",
+            nearest.hint()
+        ))
+    }
+
+    /// Whether there is a metric of this kind and name.
+    pub(crate) fn has(&self, kind: MetricKind, name: &str) -> bool {
+        match kind {
+            MetricKind::Counter => self.has_in::<Counter>(name),
+            MetricKind::Gauge => self.has_in::<Gauge>(name),
+            MetricKind::Histogram => self.has_in::<Histogram>(name),
+        }
+    }
+
+    fn has_in<K: Asked>(&self, name: &str) -> bool {
+        let found = K::registry(&self.live).find_name(name);
+        found.is_some_and(|name| !name.is_unused())
+    }
+}
+
+const KINDS: [MetricKind; 3] = [
+    MetricKind::Counter,
+    MetricKind::Gauge,
+    MetricKind::Histogram,
+];
+
+fn look_at(name: &Name, nearest: &mut Nearest<'_>) {
+    if !name.is_unused() {
+        nearest.look_at(&name.text);
     }
 }
 
@@ -261,8 +332,8 @@ impl Core {
         (!name.is_unused()).then_some(name)
     }
 
-    fn find_in<K: Asked>(&self, query: &Query) -> Option<Found> {
-        let name = self.name::<K>(query)?;
+    fn find_in<K: Asked>(&self, query: &Query) -> Result<Found, Missing> {
+        let name = self.name::<K>(query).ok_or_else(|| self.unknown(query))?;
         // While it is held, no id of a series that it mentions is given to another.
         let held = self.timeline();
         let forgotten = &K::registry(&self.live).forgotten;
@@ -274,7 +345,17 @@ impl Core {
                 break found;
             }
         };
-        found.inspect_err(|Full| self.refuse()).ok()
+        found.map_err(|Full| self.refused())
+    }
+
+    fn refused(&self) -> Missing {
+        self.refuse();
+        Missing::Refused
+    }
+
+    fn unknown(&self, query: &Query) -> Missing {
+        self.counts.strange.unknown(query.kind, &query.name);
+        Missing::Unknown
     }
 
     fn members<K: Asked>(
@@ -296,6 +377,7 @@ impl Core {
             }
             let member = registry.with(id, |entry| {
                 let labels = accepted(entry, name, query)?;
+                let is_overflow = labels == OVERFLOW;
                 if query.window.is_some() && entry.is_past(oldest, registry.now.load(Relaxed)) {
                     return None;
                 }
@@ -310,6 +392,7 @@ impl Core {
                     } else {
                         K::values(entry)
                     },
+                    is_overflow,
                 })
             });
             if let Some(member) = member.flatten() {
@@ -328,9 +411,9 @@ impl Core {
     }
 
     /// Adds up what is live, in no memory at all: it answers also when there is none left.
-    fn sum_in<K: Asked>(&self, query: &Query) -> Option<Sum> {
+    fn sum_in<K: Asked>(&self, query: &Query) -> Result<Option<Sum>, Missing> {
         let registry = K::registry(&self.live);
-        let name = self.name::<K>(query)?;
+        let name = self.name::<K>(query).ok_or_else(|| self.unknown(query))?;
         let all = query.matchers.is_empty();
         let wanted = registry.marks_of(query.wanted());
         loop {
@@ -350,7 +433,7 @@ impl Core {
             if registry.forgotten.load(Relaxed) == forgotten {
                 let found = all || sum.members > 0;
                 sum.total = sum.total.wrapping_add(if all { retired } else { 0 });
-                return found.then_some(sum);
+                return Ok(found.then_some(sum));
             }
         }
     }
@@ -358,12 +441,9 @@ impl Core {
 
 impl Ask for Core {
     /// Members before the timeline: what a tick between the two changes is in the timeline then, with what was before.
-    fn find(&self, query: &Query) -> Option<Found> {
+    fn find(&self, query: &Query) -> Result<Found, Missing> {
         // What an allocation emits while a shard is locked must not look for that lock, nor ask.
-        let Some(_busy) = Busy::enter() else {
-            self.refuse();
-            return None;
-        };
+        let _busy = Busy::enter().ok_or_else(|| self.refused())?;
         match query.kind {
             MetricKind::Counter => self.find_in::<Counter>(query),
             MetricKind::Gauge => self.find_in::<Gauge>(query),
@@ -371,11 +451,8 @@ impl Ask for Core {
         }
     }
 
-    fn sum(&self, query: &Query) -> Option<Sum> {
-        let Some(_busy) = Busy::enter() else {
-            self.refuse();
-            return None;
-        };
+    fn sum(&self, query: &Query) -> Result<Option<Sum>, Missing> {
+        let _busy = Busy::enter().ok_or_else(|| self.refused())?;
         match query.kind {
             MetricKind::Counter => self.sum_in::<Counter>(query),
             MetricKind::Gauge => self.sum_in::<Gauge>(query),
@@ -385,5 +462,31 @@ impl Ask for Core {
 
     fn refuse(&self) {
         self.counts.refused_questions.add(1);
+    }
+
+    fn odd(&self, query: &Query) {
+        self.counts.strange.odd(query.kind, &query.name);
+    }
+
+    fn explain(&self, query: &Query, missing: Missing) -> Error {
+        match missing {
+            Missing::Unknown => self.unknown_metric(&query.name, Some(query.kind)),
+            Missing::Refused => Error::refused(format!(
+                "no working memory for a question about `{}`, or it came from inside of a tick or a recording: {} of {} bytes are in use (`memory_budget`)",
+                query.name,
+                self.live.ledger.used_of().0,
+                self.live.ledger.budget()
+            )),
+        }
+    }
+
+    fn covered(&self) -> Option<(Timestamp, Timestamp)> {
+        let timeline = self.timeline();
+        let end = timeline.last()?.span.wall_ms;
+        let reach = i64::try_from(timeline.reach_ns() / 1_000_000).unwrap_or(i64::MAX);
+        Some((
+            Timestamp::from_millis(end.saturating_sub(reach)),
+            Timestamp::from_millis(end),
+        ))
     }
 }

@@ -53,7 +53,30 @@ impl Core {
         self.overflow(&self.live.histograms, &mut reasons);
         self.memory_reasons(&mut reasons);
         self.tick_reasons(&mut reasons);
+        self.strange_questions(&mut reasons);
         Health { reasons }
+    }
+
+    /// Questions about metrics that were never seen, until they are, and with arguments that make no sense.
+    fn strange_questions(&self, reasons: &mut Vec<String>) {
+        let (list, more) = self.counts.strange.list();
+        for asked in list {
+            let (kind, name, n) = (asked.kind, &asked.name, asked.times);
+            if !asked.is_unknown {
+                reasons.push(format!(
+                    "{n} questions about the {kind} `{name}` had an argument that makes no sense: allowed are quantiles from 0 to 1, 1 to 10000 buckets, and bounds that ascend; `eval` says which"
+                ));
+            } else if !self.has(kind, name) {
+                reasons.push(format!(
+                    "{n} questions were about the {kind} `{name}`, which was never recorded: a typo, or not recorded yet"
+                ));
+            }
+        }
+        if more > 0 {
+            reasons.push(format!(
+                "{more} more questions were about metrics that were never recorded"
+            ));
+        }
     }
 
     /// Metrics with an overflow series in use, names that were refused, keys that were too long.

@@ -4,6 +4,7 @@ mod core;
 mod health;
 mod info;
 mod room;
+mod strange;
 mod tick;
 mod worker;
 

@@ -6,7 +6,11 @@
 
 use crate::{
     model::MetricKind,
-    util::{bits::low, sync::Mutex, text::clip},
+    util::{
+        bits::low,
+        sync::Mutex,
+        text::{Text, clip},
+    },
 };
 use metrics::Key;
 use std::hash::{BuildHasher, RandomState};
@@ -44,36 +48,6 @@ struct Pair {
     /// Times met, plus those of the pair that it replaced; 0: empty.
     weight: u64,
     registers: [u8; REGISTERS],
-}
-
-/// The first bytes of a text.
-#[derive(Clone, Copy, PartialEq)]
-struct Text<const N: usize> {
-    bytes: [u8; N],
-    len: u16,
-}
-
-impl<const N: usize> Text<N> {
-    fn new(text: &str) -> Self {
-        let text = clip(text, N).as_bytes();
-        let mut bytes = [0; N];
-        if let Some(place) = bytes.get_mut(..text.len()) {
-            place.copy_from_slice(text);
-        }
-        Self {
-            bytes,
-            len: u16::try_from(text.len()).unwrap_or(0),
-        }
-    }
-
-    fn is(&self, text: &str) -> bool {
-        self.bytes.get(..usize::from(self.len)) == Some(clip(text, N).as_bytes())
-    }
-
-    fn read(&self) -> String {
-        let bytes = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
-        String::from_utf8_lossy(bytes).into_owned()
-    }
 }
 
 /// The table.

@@ -4,6 +4,11 @@ use std::fmt;
 
 /// What a metric is: the same name may exist once as each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum MetricKind {
     /// A total that only grows.

@@ -86,6 +86,14 @@ impl fmt::Display for Labels {
     }
 }
 
+/// A map from names to values.
+#[cfg(feature = "serde")]
+impl serde::Serialize for Labels {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
 /// The labels of canonical bytes that have one of these names.
 pub(crate) fn selected<'a>(
     bytes: &'a [u8],

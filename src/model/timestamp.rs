@@ -19,6 +19,11 @@ use std::{
 /// assert_eq!(at.to_string(), "1767225690.000");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(transparent)
+)]
 pub struct Timestamp(i64);
 
 impl Timestamp {

@@ -1,9 +1,13 @@
 //! What counters did over a window, step by step or point by point.
 
 use super::{
-    evaluate::{Cut, Steps, per_second, quantile},
-    selection::{Member, Selection},
-    shape::{Answers, Counters, Shape},
+    aggregation::Aggregation,
+    answer::{Answer, Trend},
+    line::{self, Dot},
+    question::{Cut, Question, Reading, Steps, or_nothing, per_second},
+    scatter::{quantile, std_dev},
+    selection::{Member, Missing},
+    shape::{Answers, Rows},
 };
 use crate::{
     codec::{counters, rows::MOST_ROWS},
@@ -30,6 +34,8 @@ impl Increase {
 /// What counters did in one point.
 #[derive(Clone, Copy, Debug)]
 struct Rise {
+    /// Twice its middle on the axis, in nanoseconds.
+    middle: u128,
     by: u64,
     /// In coarse tiers, at most so much in one tick as long as the resolution.
     peak: u64,
@@ -73,6 +79,34 @@ impl Counted<'_> {
         let answer = quantile(&mut rates, q);
         *self.rates = rates;
         answer
+    }
+
+    /// Standard deviation of the rates, each as often as its point has ticks.
+    pub(super) fn std_dev(&self) -> Option<f64> {
+        std_dev(|| self.rates())
+    }
+
+    /// A line through the rates at the middles of the points.
+    pub(super) fn trend(&self) -> Option<Trend> {
+        let mut dots: Vec<Dot> = Vec::with_capacity(self.points.len());
+        dots.extend(self.points.iter().filter_map(|point| {
+            let rate = per_second(point.by, point.ns)?;
+            Some((line::seconds(point.middle), rate, f64::from(point.ticks)))
+        }));
+        line::through(&dots)
+    }
+
+    /// `several`: the counts of more than one series.
+    fn reading(&mut self, aggregation: Aggregation, several: bool) -> Option<Reading> {
+        let is_coarse = self.points.iter().any(|point| point.is_coarse);
+        let (value, partial) = match aggregation {
+            Aggregation::Min => (self.min(), is_coarse),
+            Aggregation::Max => (self.max(), is_coarse && several),
+            Aggregation::StdDev => (self.std_dev(), is_coarse),
+            Aggregation::Trend => (self.trend().map(|trend| trend.slope), false),
+            other => (self.quantile(other.quantile()?), is_coarse),
+        };
+        Some(Reading::exact(value?).partial_if(partial))
     }
 }
 
@@ -132,42 +166,79 @@ fn each_in_chunk(
     }
 }
 
-impl<S: Shape> Selection<Counters, S> {
+impl Question<'_> {
     pub(super) fn live_totals(&self) -> Answers<u64> {
-        self.live_rows(|sum| Some(sum.total))
+        or_nothing(self.live_rows(|sum| Some(sum.total)))
     }
 
     /// Asks about whole steps.
     pub(super) fn increases<T>(&self, ask: impl Fn(Increase) -> Option<T>) -> Answers<T> {
-        self.rows(|members, cut| {
-            let mut answers = Vec::with_capacity(cut.len());
-            for steps in cut.batches() {
-                let bytes = layout::vec::<Increase>(steps.points().len());
-                let _room = cut.scratch.beside(bytes)?;
-                let mut increases = Vec::with_capacity(steps.points().len());
-                increases.extend(steps.points().map(|points| Increase {
-                    by: 0,
-                    ns: cut.reach.covered_ns(&points),
-                }));
-                for member in members {
-                    add_steps(cut, steps, member.id, &mut increases);
-                }
-                answers.extend(increases.into_iter().map(&ask));
-            }
-            Ok(answers)
-        })
+        or_nothing(self.rows(|members, cut| each_increase(members, cut, &ask)))
     }
 
     /// Asks about the points of each step.
     pub(super) fn counted<T>(&self, ask: impl Fn(&mut Counted<'_>) -> Option<T>) -> Answers<T> {
-        self.rows(|members, cut| {
-            let mut answers = Vec::with_capacity(cut.len());
-            for steps in cut.batches() {
-                answers.extend(count_points(members, cut, steps, &ask)?);
-            }
-            Ok(answers)
-        })
+        or_nothing(self.rows(|members, cut| each_count(members, cut, &ask)))
     }
+
+    /// What was asked of counters over a window, as data.
+    pub(super) fn counter_answers(
+        &self,
+        aggregation: Aggregation,
+    ) -> Result<Rows<Answer>, Missing> {
+        match aggregation {
+            Aggregation::Increase => self.answers(|members, cut| {
+                #[expect(clippy::cast_precision_loss, reason = "an answer is a float")]
+                let by = |increase: Increase| Some(Reading::exact(increase.by as f64));
+                each_increase(members, cut, &by)
+            }),
+            Aggregation::Rate | Aggregation::Avg => self.answers(|members, cut| {
+                each_increase(members, cut, &|increase| {
+                    increase.rate().map(Reading::exact)
+                })
+            }),
+            _ => self.answers(|members, cut| {
+                let several = members.len() > 1;
+                each_count(members, cut, &|counted| {
+                    counted.reading(aggregation, several)
+                })
+            }),
+        }
+    }
+}
+
+fn each_increase<T>(
+    members: &[Member],
+    cut: &Cut<'_>,
+    ask: &impl Fn(Increase) -> Option<T>,
+) -> Result<Vec<Option<T>>, Full> {
+    let mut answers = Vec::with_capacity(cut.len());
+    for steps in cut.batches() {
+        let bytes = layout::vec::<Increase>(steps.points().len());
+        let _room = cut.scratch.beside(bytes)?;
+        let mut increases = Vec::with_capacity(steps.points().len());
+        increases.extend(steps.points().map(|points| Increase {
+            by: 0,
+            ns: cut.reach.covered_ns(&points),
+        }));
+        for member in members {
+            add_steps(cut, steps, member.id, &mut increases);
+        }
+        answers.extend(increases.into_iter().map(ask));
+    }
+    Ok(answers)
+}
+
+fn each_count<T>(
+    members: &[Member],
+    cut: &Cut<'_>,
+    ask: &impl Fn(&mut Counted<'_>) -> Option<T>,
+) -> Result<Vec<Option<T>>, Full> {
+    let mut answers = Vec::with_capacity(cut.len());
+    for steps in cut.batches() {
+        answers.extend(count_points(members, cut, steps, ask)?);
+    }
+    Ok(answers)
 }
 
 /// Adds what one counter did to each step.
@@ -193,12 +264,14 @@ fn count_points<T>(
     ask: &impl Fn(&mut Counted<'_>) -> Option<T>,
 ) -> Result<Vec<Option<T>>, Full> {
     let whole = steps.whole();
-    let bytes = layout::vec::<Rise>(whole.len()) + layout::vec::<(f64, u32)>(whole.len());
+    let n = whole.len();
+    let bytes = layout::vec::<Rise>(n) + layout::vec::<(f64, u32)>(n) + layout::vec::<Dot>(n);
     let _room = cut.scratch.beside(bytes)?;
     let mut points = Vec::with_capacity(whole.len());
     for piece in cut.reach.over(&whole) {
         let rows = piece.rows_of(&whole).filter_map(|row| piece.row(row));
         points.extend(rows.map(|row| Rise {
+            middle: u128::from(row.start_ns) + u128::from(row.end_ns),
             by: 0,
             peak: 0,
             ns: row.duration_ns(),

@@ -1,13 +1,18 @@
 //! What gauges did over a window, point by point.
 
 use super::{
-    evaluate::{Cut, Steps, quantile},
-    selection::{Member, Selection},
-    shape::{Answers, Gauges, Shape},
+    aggregation::Aggregation,
+    answer::{Answer, Bucket, Stats, Trend},
+    line::{self, Dot},
+    question::{Cut, Question, Reading, Steps, or_nothing},
+    scatter::{quantile, std_dev},
+    selection::{Member, Missing},
+    shape::{Answers, Rows},
 };
 use crate::{
     codec::{gauges, gauges::times, rows::MOST_ROWS, segment::Row},
     history::{Piece, Source},
+    ledger::Full,
     model::{MetricKind, frame::SeriesId},
     util::layout,
 };
@@ -51,17 +56,58 @@ pub(super) struct Levels {
     /// Extremes of the values at the ends of ticks, and of all.
     ends: Option<(f64, f64)>,
     extremes: Option<(f64, f64)>,
+    /// What all gauges together changed by, if any has a value.
+    change: Option<f64>,
+    /// Nanoseconds of all points.
+    covered_ns: u64,
+    /// A point of these is several ticks.
+    is_coarse: bool,
     /// Means of the points with their ticks, as many as there was made room for: none, unless a quantile is asked for.
     samples: Vec<(f64, u32)>,
+    /// Of each point: twice its middle, the sum of the gauges' means, and its ticks; none, unless a line is asked for.
+    sums: Vec<(u128, f64, u32)>,
+}
+
+/// What a question needs beside sums and extremes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    Nothing,
+    /// All values.
+    Samples,
+    /// The sum of all gauges in each point.
+    Sums,
 }
 
 impl Levels {
     #[expect(clippy::cast_precision_loss, reason = "a power of two")]
-    fn new(whole_ns: u128, samples: usize) -> Self {
+    fn new(covered_ns: u64, points: usize, members: usize, need: Need) -> Self {
+        let whole_ns = u128::from(covered_ns) * members as u128;
+        let room = |wanted: Need, n: usize| if need == wanted { n } else { 0 };
         Self {
             whole: whole_ns.max(1).next_power_of_two() as f64,
-            samples: Vec::with_capacity(samples),
+            covered_ns,
+            samples: Vec::with_capacity(room(Need::Samples, points * members)),
+            sums: Vec::with_capacity(room(Need::Sums, points)),
             ..Self::default()
+        }
+    }
+
+    /// Adds to the sum of the point at `place`; points come in order, once for each gauge.
+    fn add_to_point(&mut self, place: usize, level: Level, row: Row) {
+        if place >= self.sums.len() && self.sums.len() < self.sums.capacity() {
+            let middle = u128::from(row.start_ns) + u128::from(row.end_ns);
+            // NaN: no gauge has a value there.
+            self.sums.push((middle, f64::NAN, row.ticks));
+        }
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a point has fewer ticks than 2^53"
+        )]
+        if level.count > 0
+            && let Some((_, sum, _)) = self.sums.get_mut(place)
+        {
+            let mean = level.sum / level.count as f64;
+            *sum = if sum.is_nan() { mean } else { *sum + mean };
         }
     }
 
@@ -69,7 +115,8 @@ impl Levels {
         clippy::cast_precision_loss,
         reason = "a point is shorter than 2^53 ns, and has fewer ticks"
     )]
-    fn add(&mut self, level: Level, ns: u64) {
+    fn add(&mut self, level: Level, ns: u64, is_coarse: bool) {
+        self.is_coarse |= is_coarse;
         if level.count > 0 {
             let share = ns as f64 / self.whole;
             let (mean, ends) = match level.count {
@@ -121,6 +168,95 @@ impl Levels {
 
     fn quantile(&mut self, q: f64) -> Option<f64> {
         quantile(&mut self.samples, q)
+    }
+
+    fn std_dev(&self) -> Option<f64> {
+        std_dev(|| self.samples.iter().copied())
+    }
+
+    pub(super) fn change(&self) -> Option<f64> {
+        self.change
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a rate is a float")]
+    pub(super) fn rate(&self) -> Option<f64> {
+        let change = self.change.filter(|_| self.covered_ns > 0)?;
+        Some(change / (self.covered_ns as f64 / 1e9))
+    }
+
+    fn trend(&self) -> Option<Trend> {
+        let sums = self.sums.iter().filter(|(_, sum, _)| !sum.is_nan());
+        let dots = sums.map(|(middle, sum, ticks)| {
+            let seconds = line::seconds(*middle);
+            (seconds, *sum, f64::from(*ticks))
+        });
+        let dots: Vec<Dot> = dots.collect();
+        line::through(&dots)
+    }
+
+    fn stats(&mut self, coverage: f64) -> Option<Stats> {
+        Some(Stats {
+            count: self.count,
+            sum: self.sum()?,
+            min: self.min()?,
+            max: self.max()?,
+            avg: self.avg()?,
+            median: self.quantile(0.5)?,
+            std_dev: self.std_dev()?,
+            p90: self.quantile(0.9)?,
+            p95: self.quantile(0.95)?,
+            p99: self.quantile(0.99)?,
+            coverage,
+        })
+    }
+
+    /// `n` ranges of equal width from the least to the greatest value at the end of a tick.
+    #[expect(clippy::cast_precision_loss, reason = "there are few buckets")]
+    fn buckets(&self, n: usize) -> Option<Vec<Bucket>> {
+        let values = || self.samples.iter().map(|sample| sample.0);
+        let low = values().reduce(f64::min)?;
+        let high = values().reduce(f64::max)?;
+        // Halves, so that no difference is too large.
+        let width = (high / 2.0 - low / 2.0) / n as f64 * 2.0;
+        let n = if width > 0.0 { n } else { 1 };
+        let bound = |at: usize| {
+            if at == n {
+                high
+            } else {
+                low + width * at as f64
+            }
+        };
+        let mut buckets: Vec<Bucket> = (0..n)
+            .map(|at| Bucket {
+                from: bound(at),
+                to: bound(at + 1),
+                count: 0,
+            })
+            .collect();
+        for (value, times) in &self.samples {
+            let at = buckets.partition_point(|bucket| bucket.to < *value);
+            if let Some(bucket) = buckets.get_mut(at) {
+                bucket.count += u64::from(*times);
+            }
+        }
+        Some(buckets)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "an answer is a float")]
+    fn reading(&mut self, aggregation: Aggregation) -> Option<Reading> {
+        let exact = |value: Option<f64>| Some(Reading::exact(value?));
+        match aggregation {
+            Aggregation::Min => exact(self.min()),
+            Aggregation::Max => exact(self.max()),
+            Aggregation::Avg => exact(self.avg()),
+            Aggregation::Sum => exact(self.sum()),
+            Aggregation::Count => exact(Some(self.count as f64)),
+            Aggregation::Change => exact(self.change()),
+            Aggregation::Rate => exact(self.rate()),
+            Aggregation::Trend => exact(self.trend().map(|trend| trend.slope)),
+            Aggregation::StdDev => Some(exact(self.std_dev())?.partial_if(self.is_coarse)),
+            other => Some(exact(self.quantile(other.quantile()?))?.partial_if(self.is_coarse)),
+        }
     }
 
     fn is_nothing(&self) -> bool {
@@ -288,48 +424,122 @@ fn each_level(
     }
 }
 
-impl<S: Shape> Selection<Gauges, S> {
+impl Question<'_> {
     pub(super) fn live_values(&self) -> Answers<f64> {
-        self.live_rows(|sum| sum.now)
+        or_nothing(self.live_rows(|sum| sum.now))
     }
 
     pub(super) fn levels<T>(&self, ask: impl Fn(&Levels) -> Option<T>) -> Answers<T> {
-        self.leveled(false, |levels| ask(levels))
+        or_nothing(self.rows(|members, cut| leveled(members, cut, Need::Nothing, &|l| ask(l))))
     }
 
     pub(super) fn level_quantiles(&self, q: f64) -> Answers<f64> {
-        self.leveled(true, |levels| levels.quantile(q))
+        self.samples(|levels| levels.quantile(q))
     }
 
-    /// `all`: whether the question needs all values at once.
-    fn leveled<T>(&self, all: bool, ask: impl Fn(&mut Levels) -> Option<T>) -> Answers<T> {
-        self.rows(|members, cut| {
-            let mut answers = Vec::with_capacity(cut.len());
-            for steps in cut.batches() {
-                let n = steps.points().len();
-                let samples = if all {
-                    steps.whole().len() * members.len()
-                } else {
-                    0
-                };
-                let bytes = layout::vec::<Levels>(n)
-                    + layout::vec::<(f64, u32)>(samples)
-                    + size_of::<Unpacked>();
-                let _room = cut.scratch.beside(bytes)?;
-                let mut levels = Vec::with_capacity(n);
-                levels.extend(steps.points().map(|points| {
-                    let ns = u128::from(cut.reach.covered_ns(&points)) * members.len() as u128;
-                    Levels::new(ns, if all { points.len() * members.len() } else { 0 })
-                }));
-                let mut unpacked = Box::new(Unpacked::new());
-                for member in members {
-                    add_member(cut, steps, member, &mut levels, &mut unpacked);
-                }
-                let some = levels.iter_mut();
-                answers.extend(some.map(|l| if l.is_nothing() { None } else { ask(l) }));
-            }
-            Ok(answers)
-        })
+    pub(super) fn level_deviations(&self) -> Answers<f64> {
+        self.samples(|levels| levels.std_dev())
+    }
+
+    pub(super) fn level_buckets(&self, n: usize) -> Answers<Vec<Bucket>> {
+        if n == 0 || n > super::MOST_BUCKETS {
+            self.from.odd(self.query);
+            return Answers(Vec::new());
+        }
+        self.samples(|levels| levels.buckets(n))
+    }
+
+    pub(super) fn level_trends(&self) -> Answers<Trend> {
+        or_nothing(
+            self.rows(|members, cut| leveled(members, cut, Need::Sums, &|levels| levels.trend())),
+        )
+    }
+
+    pub(super) fn level_stats(&self) -> Answers<Stats> {
+        or_nothing(self.rows(|members, cut| {
+            let mut coverage = cut.coverage();
+            let stats = leveled(members, cut, Need::Samples, &|levels| levels.stats(0.0))?;
+            Ok(super::with_coverage(stats, &mut coverage))
+        }))
+    }
+
+    fn samples<T>(&self, ask: impl Fn(&mut Levels) -> Option<T>) -> Answers<T> {
+        or_nothing(self.rows(|members, cut| leveled(members, cut, Need::Samples, &ask)))
+    }
+
+    /// What was asked of gauges over a window, as data.
+    pub(super) fn gauge_answers(&self, aggregation: Aggregation) -> Result<Rows<Answer>, Missing> {
+        let need = match aggregation {
+            Aggregation::Trend => Need::Sums,
+            Aggregation::StdDev => Need::Samples,
+            other if other.quantile().is_some() => Need::Samples,
+            _ => Need::Nothing,
+        };
+        self.answers(|members, cut| leveled(members, cut, need, &|l| l.reading(aggregation)))
+    }
+}
+
+fn leveled<T>(
+    members: &[Member],
+    cut: &Cut<'_>,
+    need: Need,
+    ask: &impl Fn(&mut Levels) -> Option<T>,
+) -> Result<Vec<Option<T>>, Full> {
+    let mut answers = Vec::with_capacity(cut.len());
+    for steps in cut.batches() {
+        let n = steps.points().len();
+        let whole = steps.whole().len();
+        let more = match need {
+            Need::Nothing => 0,
+            Need::Samples => layout::vec::<(f64, u32)>(whole * members.len()),
+            Need::Sums => layout::vec::<(u128, f64, u32)>(whole) + layout::vec::<Dot>(whole),
+        };
+        let bytes = layout::vec::<Levels>(n) + more + size_of::<Unpacked>();
+        let _room = cut.scratch.beside(bytes)?;
+        let mut levels = Vec::with_capacity(n);
+        levels.extend(steps.points().map(|points| {
+            let ns = cut.reach.covered_ns(&points);
+            Levels::new(ns, points.len(), members.len(), need)
+        }));
+        let mut unpacked = Box::new(Unpacked::new());
+        for member in members {
+            add_member(cut, steps, member, &mut levels, &mut unpacked);
+        }
+        let some = levels.iter_mut();
+        answers.extend(some.map(|l| if l.is_nothing() { None } else { ask(l) }));
+    }
+    Ok(answers)
+}
+
+/// From what a gauge changed in a step to what.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    from: f64,
+    to: f64,
+}
+
+impl Way {
+    const NONE: Self = Self {
+        from: f64::NAN,
+        to: f64::NAN,
+    };
+
+    /// `before`: what the gauge was before this point; NaN: nothing.
+    fn go(&mut self, before: f64, level: Level) {
+        if self.from.is_nan() {
+            self.from = if before.is_nan() { level.last } else { before };
+        }
+        if !level.last.is_nan() {
+            self.to = level.last;
+        }
+    }
+
+    /// Adds what the gauge changed by to that of others.
+    fn end(self, levels: Option<&mut Levels>) {
+        if let Some(levels) = levels.filter(|_| !self.from.is_nan()) {
+            let to = if self.to.is_nan() { self.from } else { self.to };
+            levels.change = Some(levels.change.unwrap_or(0.0) + (to - self.from));
+        }
     }
 }
 
@@ -343,6 +553,8 @@ fn add_member(
 ) {
     let whole = steps.whole();
     let mut value = value_before(cut, whole.start, member, unpacked);
+    let mut before = value;
+    let mut way = Way::NONE;
     let mut hint = 0;
     let mut steps = steps.points().zip(levels).peekable();
     let mut point = whole.start;
@@ -354,17 +566,24 @@ fn add_member(
         };
         if is_behind_gap(&piece, &piece.rows, end) {
             value = value_before(cut, point, member, unpacked);
+            before = value;
         }
         end = last_end(&piece, &piece.rows);
         let add = |level: Level, row: Row| {
-            while steps.next_if(|(step, _)| step.end <= point).is_some() {}
+            while let Some((_, levels)) = steps.next_if(|(step, _)| step.end <= point) {
+                std::mem::replace(&mut way, Way::NONE).end(Some(levels));
+            }
             if let Some((step, levels)) = steps.peek_mut()
                 && step.contains(&point)
             {
-                levels.add(level, row.duration_ns());
+                levels.add(level, row.duration_ns(), piece.is_coarse);
+                levels.add_to_point(point - step.start, level, row);
+                way.go(before, level);
             }
+            before = level.last;
             point += 1;
         };
         each_level(&piece, member.id, &mut value, &mut hint, unpacked, add);
     }
+    way.end(steps.next().map(|(_, levels)| levels));
 }

@@ -4,20 +4,46 @@
 //! through one trait, `Ask`, so this module knows neither live cells nor the handle. A selection has two type
 //! parameters that users never write: what is asked about, and in which shape the answer comes.
 
+mod aggregation;
+mod answer;
 mod counted;
-mod evaluate;
 mod levels;
+mod line;
+mod matcher;
+mod measure;
 mod pile;
+mod pile_shape;
 mod piled;
+mod question;
 mod questions;
+mod scatter;
 mod selection;
 mod shape;
 
-pub(crate) use self::selection::{Ask, Found, Member, Query, Sum, Values};
+pub(crate) use self::selection::{Ask, Found, Member, Missing, Query, Sum, Values};
 pub use self::{
+    aggregation::Aggregation,
+    answer::{Answer, Bucket, Direction, Stats, Trend},
+    measure::Measure,
     selection::{LabelNames, Selection},
     shape::{
         Counters, Every, EveryBy, Gauges, Histograms, Kind, Live, Now, NowBy, Over, OverBy, Point,
-        Shape, Steps, Window,
+        Read, Rule, RuleOver, Shape, Steps, Window,
     },
 };
+
+use crate::model::Timestamp;
+
+/// Buckets that may be asked for.
+const MOST_BUCKETS: usize = 10_000;
+
+/// Puts the coverage of each step into its numbers.
+fn with_coverage(
+    stats: Vec<Option<Stats>>,
+    coverage: &mut dyn Iterator<Item = (Timestamp, f64)>,
+) -> Vec<Option<Stats>> {
+    let shares = coverage.map(|(_, share)| share);
+    let both = stats.into_iter().zip(shares);
+    both.map(|(stats, coverage)| Some(Stats { coverage, ..stats? }))
+        .collect()
+}

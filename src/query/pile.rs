@@ -33,7 +33,7 @@ pub(crate) struct Pile {
     room: Charge,
 }
 
-type Span = (Code, Code, u64);
+pub(super) type Span = (Code, Code, u64);
 
 /// Counts of one sign, by magnitude of their codes.
 #[derive(Debug, Default)]
@@ -371,7 +371,7 @@ impl Pile {
     }
 
     pub(crate) fn rate(&self) -> Option<f64> {
-        super::evaluate::per_second(self.count, self.covered_ns)
+        super::question::per_second(self.count, self.covered_ns)
     }
 
     pub(crate) fn min(&self) -> Option<f64> {
@@ -384,14 +384,19 @@ impl Pile {
 
     /// The value of rank `ceil(q n)`, estimated at the geometric middle of its bucket.
     pub(crate) fn quantile(&self, q: f64) -> Option<f64> {
+        self.quantile_within(q).map(|within| within.at)
+    }
+
+    /// The same, with the range that it is in for sure.
+    pub(crate) fn quantile_within(&self, q: f64) -> Option<Within> {
         if !(0.0..=1.0).contains(&q) || self.count == 0 {
             return None;
         }
         if q == 0.0 && self.min <= self.max {
-            return Some(self.min);
+            return Some(Within::exactly(self.min));
         }
         if q >= 1.0 && self.min <= self.max {
-            return Some(self.max);
+            return Some(Within::exactly(self.max));
         }
         let (from, to) = if self.spans.is_empty() {
             self.rank(q, self.fine())?
@@ -435,7 +440,7 @@ impl Pile {
     }
 
     /// The middle of a range of codes, narrowed by the extremes where they agree with it.
-    fn middle(&self, from: Code, to: Code) -> f64 {
+    fn middle(&self, from: Code, to: Code) -> Within {
         let lower = self.schema.range_of(from).0;
         let upper = self.schema.range_of(to).1;
         let (low, high) = (lower.max(self.min), upper.min(self.max));
@@ -452,7 +457,60 @@ impl Pile {
             f64::midpoint(low, high)
         };
         // Roots round: a single value would come back as its neighbour.
-        middle.clamp(low, high)
+        let at = middle.clamp(low, high);
+        Within { low, at, high }
+    }
+
+    /// Ranges of codes with what they count, ascending: spans, if there are any, have all.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = Span> {
+        let fine = self.spans.is_empty().then(|| self.fine());
+        fine.into_iter().flatten().chain(self.spans.iter().copied())
+    }
+
+    /// Bounds of a range of codes, as the schema has them.
+    pub(super) fn bounds(&self, from: Code, to: Code) -> (f64, f64) {
+        (self.schema.range_of(from).0, self.schema.range_of(to).1)
+    }
+
+    /// Values of a range of codes, each of which is thought to be in the middle.
+    pub(super) fn stand_in(&self, from: Code, to: Code) -> Within {
+        self.middle(from, to)
+    }
+}
+
+/// A value that is known to be in a range.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Within {
+    pub(super) low: f64,
+    pub(crate) at: f64,
+    pub(super) high: f64,
+}
+
+impl Within {
+    fn exactly(value: f64) -> Self {
+        Self {
+            low: value,
+            at: value,
+            high: value,
+        }
+    }
+
+    /// By how much of the true value `at` may be off at most.
+    pub(super) fn bound(self) -> f64 {
+        let Self { low, at, high } = self;
+        let off = |truth: f64| ((at - truth) / truth).abs();
+        if low >= high {
+            0.0
+        } else if low > 0.0 || high < 0.0 {
+            off(low).max(off(high))
+        } else {
+            f64::INFINITY
+        }
+    }
+
+    /// By how much `at` may be off at most.
+    pub(super) fn error(self) -> f64 {
+        (self.at - self.low).max(self.high - self.at)
     }
 }
 

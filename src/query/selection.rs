@@ -1,7 +1,14 @@
 //! A question as plain data, built word by word.
 
-use super::shape::{Kind, Now, Sealed, Shape, Steps};
+use super::{
+    aggregation::Aggregation,
+    answer::Answer,
+    matcher::{Matcher, Wanted},
+    question::Question,
+    shape::{Answers, Kind, Now, Rows, Sealed, Shape, Steps, Window, Word},
+};
 use crate::{
+    error::Error,
     history::{Charge, Timeline},
     model::{Labels, MetricKind, Timestamp, frame::SeriesId, labels, schema::Schema},
 };
@@ -19,14 +26,6 @@ pub(crate) struct Query {
     pub(crate) step: Option<Duration>,
 }
 
-/// One condition on a label. A label that is absent has the value `""`.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Matcher {
-    pub(crate) name: Box<str>,
-    pub(crate) value: Box<str>,
-    pub(crate) is: bool,
-}
-
 /// The window of a question.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Range {
@@ -39,17 +38,19 @@ impl Query {
     /// Whether canonical labels fulfil every matcher.
     pub(crate) fn accepts(&self, canonical: &[u8]) -> bool {
         self.matchers.iter().all(|matcher| {
-            let value = labels::value_of(canonical, &matcher.name).unwrap_or("");
-            (*matcher.value == *value) == matcher.is
+            matcher.accepts(labels::value_of(canonical, &matcher.name).unwrap_or(""))
         })
+    }
+
+    /// Whether the window is all that is kept.
+    pub(crate) fn is_for_all(&self) -> bool {
+        self.window == Some(Range::Last(Duration::MAX))
     }
 
     /// Labels that a series must have for that.
     pub(crate) fn wanted(&self) -> impl Iterator<Item = (&str, &str)> {
         let matchers = self.matchers.iter();
-        // The value of a label that is absent is empty.
-        let wanted = matchers.filter(|matcher| matcher.is && !matcher.value.is_empty());
-        wanted.map(|matcher| (&*matcher.name, &*matcher.value))
+        matchers.filter_map(|matcher| Some((&*matcher.name, matcher.only()?)))
     }
 }
 
@@ -60,6 +61,8 @@ pub(crate) struct Member {
     /// Canonical; empty when the question does not group.
     pub(crate) labels: Box<[u8]>,
     pub(crate) values: Values,
+    /// The series that a metric's limits send others to.
+    pub(crate) is_overflow: bool,
 }
 
 /// What a series says of itself, without history.
@@ -107,17 +110,34 @@ pub(crate) struct Found {
     pub(crate) scratch: Charge,
 }
 
+/// Why a question has no answer at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// No metric of that name and kind was ever seen.
+    Unknown,
+    /// No room for the question, or it comes from inside of a tick or a recording.
+    Refused,
+}
+
 /// How questions reach a store.
 pub(crate) trait Ask: Send + Sync + 'static {
-    /// `None`: no metric of that name and kind, or no room for the question.
-    fn find(&self, query: &Query) -> Option<Found>;
+    /// What the store knows of a question. What is missing is counted for `health`.
+    fn find(&self, query: &Query) -> Result<Found, Missing>;
 
-    /// The live values of all series that `query` is about, however it groups them. `None`: no metric of that name and
-    /// kind, or no such series.
-    fn sum(&self, query: &Query) -> Option<Sum>;
+    /// The live values of all series that `query` is about, however it groups them. `None`: no such series.
+    fn sum(&self, query: &Query) -> Result<Option<Sum>, Missing>;
 
     /// A question found no room on its way.
     fn refuse(&self);
+
+    /// A question has an argument that makes no sense.
+    fn odd(&self, query: &Query);
+
+    /// Why there is nothing, as an error.
+    fn explain(&self, query: &Query, missing: Missing) -> Error;
+
+    /// The part of the axis that history covers, if there was a tick.
+    fn covered(&self) -> Option<(Timestamp, Timestamp)>;
 }
 
 /// A question in the making: which series, by which labels, over which window. Nothing is read until a terminal such
@@ -152,7 +172,8 @@ pub(crate) trait Ask: Send + Sync + 'static {
 #[must_use = "a selection reads nothing until a question such as `.rate()` is asked"]
 pub struct Selection<K, S = Now> {
     pub(super) query: Query,
-    pub(super) from: Arc<dyn Ask>,
+    /// `None`: the selection is a rule's.
+    pub(super) from: Option<Arc<dyn Ask>>,
     kind: PhantomData<fn() -> (K, S)>,
 }
 
@@ -183,7 +204,7 @@ impl<K: Kind> Selection<K> {
                 window: None,
                 step: None,
             },
-            from,
+            from: Some(from),
             kind: PhantomData,
         }
     }
@@ -198,23 +219,89 @@ impl<K: Kind, S: Shape> Selection<K, S> {
         }
     }
 
-    fn matching(mut self, name: &str, value: &str, is: bool) -> Self {
-        self.query.matchers.push(Matcher {
-            name: name.into(),
-            value: value.into(),
-            is,
-        });
+    fn matching(mut self, name: &str, value: Wanted, is: bool) -> Self {
+        let name = name.into();
+        self.query.matchers.push(Matcher { name, value, is });
         self
+    }
+
+    /// Says the last word.
+    pub(super) fn say<T>(
+        &self,
+        aggregation: Aggregation,
+        ask: impl FnOnce(&Question<'_>) -> Answers<T>,
+    ) -> S::Of<T> {
+        S::of(self.word(aggregation), ask)
+    }
+
+    fn word(&self, aggregation: Aggregation) -> Word<'_> {
+        Word {
+            query: &self.query,
+            from: self.from.as_deref(),
+            aggregation,
+        }
     }
 
     /// Only series whose label `name` has this value. An absent label has the value `""`.
     pub fn label(self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        self.matching(name.as_ref(), value.as_ref(), true)
+        self.matching(name.as_ref(), Wanted::Text(value.as_ref().into()), true)
     }
 
     /// Only series whose label `name` has another value, or which have no such label.
     pub fn label_not(self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        self.matching(name.as_ref(), value.as_ref(), false)
+        self.matching(name.as_ref(), Wanted::Text(value.as_ref().into()), false)
+    }
+
+    /// Only series whose label `name` fits this regular expression, from its first character to its last. An absent label
+    /// has the value `""`. Syntax: that of the `regex` crate, which is nearly that of Prometheus.
+    ///
+    /// # Errors
+    ///
+    /// For what is no regular expression, and for one that is larger than 1 MiB when compiled.
+    ///
+    /// ```
+    /// # let (recorder, recall) = metrics_recall::Recall::builder().build()?;
+    /// # recorder.scope(|| {
+    /// #     metrics::counter!("requests_total", "code" => "404").increment(2);
+    /// #     metrics::counter!("requests_total", "code" => "200").increment(5);
+    /// # });
+    /// let failed = recall.counters("requests_total").label_matches("code", "4..|5..")?;
+    /// assert_eq!(failed.total(), Some(2));
+    /// assert!(recall.counters("requests_total").label_matches("code", "4(").is_err());
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    pub fn label_matches(
+        self,
+        name: impl AsRef<str>,
+        pattern: impl AsRef<str>,
+    ) -> Result<Self, Error> {
+        let pattern = Wanted::pattern(pattern.as_ref())?;
+        Ok(self.matching(name.as_ref(), pattern, true))
+    }
+
+    /// Only series whose label `name` does not fit this regular expression from end to end.
+    ///
+    /// # Errors
+    ///
+    /// As [`label_matches`](Self::label_matches).
+    ///
+    /// ```
+    /// # let (recorder, recall) = metrics_recall::Recall::builder().build()?;
+    /// # recorder.scope(|| {
+    /// #     metrics::counter!("requests_total", "code" => "404").increment(2);
+    /// #     metrics::counter!("requests_total", "code" => "200").increment(5);
+    /// # });
+    /// let good = recall.counters("requests_total").label_not_matches("code", "[45]..")?;
+    /// assert_eq!(good.total(), Some(5));
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    pub fn label_not_matches(
+        self,
+        name: impl AsRef<str>,
+        pattern: impl AsRef<str>,
+    ) -> Result<Self, Error> {
+        let pattern = Wanted::pattern(pattern.as_ref())?;
+        Ok(self.matching(name.as_ref(), pattern, false))
     }
 
     /// An answer for each combination of these labels' values, sorted by labels. A second `by` adds to the first.
@@ -247,6 +334,105 @@ impl<K: Kind, S: Shape> Selection<K, S> {
     {
         self.query.step = Some(step);
         self.with()
+    }
+
+    /// Asks what an [`Aggregation`] says, and answers with coverage and bound, or with the reason why there is no answer.
+    ///
+    /// # Errors
+    ///
+    /// For a quantile outside of 0 to 1; an aggregation that the kind does not have, or that is live; a metric that was never
+    /// seen, with the nearest names; one that is of another kind; a window without any covered tick, with what history
+    /// covers; and when there is no working memory.
+    ///
+    /// ```
+    /// use metrics_recall::{Aggregation, Clock, Recall, secs};
+    ///
+    /// let (clock, hands) = Clock::manual();
+    /// let (recorder, recall) = Recall::builder().clock(clock).build()?;
+    /// recorder.scope(|| metrics::histogram!("checkout_seconds").record(0.2));
+    /// hands.advance(secs(15));
+    /// recall.tick();
+    ///
+    /// let checkout = recall.histograms("checkout_seconds").over(secs(60));
+    /// let answer = checkout.eval(Aggregation::Quantile(0.99))?;
+    /// assert_eq!(answer.value, Some(0.2));
+    /// assert_eq!(answer.coverage, 0.25);
+    ///
+    /// let typo = recall.histograms("chekout_seconds").over(secs(60));
+    /// let error = typo.eval(Aggregation::Max).unwrap_err();
+    /// assert!(error.is_unknown_metric() && error.to_string().contains("`checkout_seconds`"));
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    pub fn eval(&self, aggregation: Aggregation) -> Result<S::Answer, Error>
+    where
+        S: Window,
+    {
+        let word = self.word(aggregation);
+        aggregation.check(&self.query)?;
+        let Some(from) = word.from else {
+            return Ok(S::answers(word, Vec::new()));
+        };
+        let rows = Question {
+            query: &self.query,
+            from,
+        }
+        .evaluate(aggregation)?;
+        Ok(S::answers(word, rows))
+    }
+
+    /// The same question for an alert rule, which asks it of the store that it is added to.
+    ///
+    /// ```
+    /// # let (_recorder, recall) = metrics_recall::Recall::builder().build()?;
+    /// use metrics_recall::mins;
+    ///
+    /// let errors = recall.counters("errors_total").over(mins(5));
+    /// let measure = errors.condition().rate(); // `.above(1.0)` makes it a condition
+    /// # let _ = measure;
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    pub fn condition(self) -> Selection<K, S::Rule> {
+        let mut query = self.query;
+        query.step = None;
+        Selection {
+            query,
+            from: None,
+            kind: PhantomData,
+        }
+    }
+}
+
+impl Question<'_> {
+    /// What an aggregation says, for each group and step.
+    pub(crate) fn evaluate(&self, aggregation: Aggregation) -> Result<Rows<Answer>, Error> {
+        aggregation.check(self.query)?;
+        let rows = match self.query.kind {
+            MetricKind::Counter => self.counter_answers(aggregation),
+            MetricKind::Gauge => self.gauge_answers(aggregation),
+            MetricKind::Histogram => self.histogram_answers(aggregation),
+        };
+        let rows = rows.map_err(|missing| self.from.explain(self.query, missing))?;
+        let mut answers = rows.iter().flat_map(|(_, points)| points);
+        let is_covered = answers.any(|point| point.value.is_some_and(|a| a.coverage > 0.0));
+        let is_grouped = !self.query.by.is_empty();
+        if is_covered || is_grouped && rows.is_empty() {
+            return Ok(rows);
+        }
+        Err(self.uncovered())
+    }
+
+    fn uncovered(&self) -> Error {
+        let name = &self.query.name;
+        let window = match self.query.window {
+            Some(Range::Between(from, to)) => format!("between {from} and {to}"),
+            _ => "in the window".to_owned(),
+        };
+        Error::beyond_retention(match self.from.covered() {
+            Some((from, to)) => format!(
+                "no tick {window} of `{name}`: allowed are windows that meet the time from {from} to {to}"
+            ),
+            None => format!("no tick {window} of `{name}`: there was none yet"),
+        })
     }
 }
 

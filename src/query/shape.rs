@@ -1,5 +1,12 @@
 //! What is asked about, and in which shape the answer comes, as types: a question that makes no sense does not compile.
 
+use super::{
+    aggregation::Aggregation,
+    answer::Answer,
+    measure::Measure,
+    question::Question,
+    selection::{Ask, Query},
+};
 use crate::model::{Labels, MetricKind, Timestamp};
 
 /// About counters.
@@ -30,6 +37,12 @@ pub enum Every {}
 /// Over a window, cut into steps, for each group of labels.
 #[derive(Debug)]
 pub enum EveryBy {}
+/// Without a store, for a rule: live.
+#[derive(Debug)]
+pub enum Rule {}
+/// Without a store, for a rule: over a window.
+#[derive(Debug)]
+pub enum RuleOver {}
 
 mod sealed {
     pub trait Sealed {}
@@ -55,6 +68,7 @@ kinds! { Counters: Counter, Gauges: Gauge, Histograms: Histogram }
 
 /// One step of a question with `every`.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Point<T> {
     /// End of the step.
@@ -74,7 +88,7 @@ pub(crate) type Rows<T> = Vec<(Labels, Vec<Point<T>>)>;
 
 /// In which shape an answer comes.
 pub trait Shape: Sealed + 'static {
-    /// The answer: an `Option`, a list of groups, of points, or of both.
+    /// The answer: an `Option`, a list of groups, of points, or of both. For a rule, what it is to compare.
     type Of<T>;
     /// The shape after `by`.
     type By: Shape;
@@ -82,9 +96,50 @@ pub trait Shape: Sealed + 'static {
     type Windowed: Window;
     /// The shape after `every`.
     type Stepped: Window;
+    /// The shape after `condition`.
+    type Rule: Shape;
 
     #[doc(hidden)]
-    fn of<T>(rows: Answers<T>) -> Self::Of<T>;
+    fn of<T>(word: Word<'_>, ask: impl FnOnce(&Question<'_>) -> Answers<T>) -> Self::Of<T>;
+}
+
+/// The last word of a selection: what it says, and of whom it is asked.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub struct Word<'a> {
+    pub(super) query: &'a Query,
+    /// `None`: the selection is a rule's.
+    pub(super) from: Option<&'a dyn Ask>,
+    pub(super) aggregation: Aggregation,
+}
+
+impl std::fmt::Debug for Word<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.query.fmt(f)
+    }
+}
+
+impl Word<'_> {
+    fn answers<T>(self, ask: impl FnOnce(&Question<'_>) -> Answers<T>) -> Answers<T> {
+        let Some(from) = self.from else {
+            return Answers(Vec::new());
+        };
+        let query = self.query;
+        if let Some(q) = self.aggregation.quantile()
+            && !(0.0..=1.0).contains(&q)
+        {
+            from.odd(query);
+            return Answers(Vec::new());
+        }
+        ask(&Question { query, from })
+    }
+
+    fn measure(self) -> Measure {
+        Measure {
+            query: self.query.clone(),
+            aggregation: self.aggregation,
+        }
+    }
 }
 
 /// Rows on their way into a shape.
@@ -112,7 +167,13 @@ impl<T> Answers<T> {
     label = "add `.over(mins(5))` before this",
     note = "only `total()` and `current()` answer without a window"
 )]
-pub trait Window: Shape {}
+pub trait Window: Shape {
+    /// What `eval` answers.
+    type Answer;
+
+    #[doc(hidden)]
+    fn answers(word: Word<'_>, rows: Rows<Answer>) -> Self::Answer;
+}
 
 /// Shapes that are live.
 #[diagnostic::on_unimplemented(
@@ -124,44 +185,133 @@ pub trait Live: Shape {}
 /// Shapes whose window can be cut into steps.
 #[diagnostic::on_unimplemented(
     message = "only a window can be cut into steps",
-    label = "add `.over(mins(10))` before this"
+    label = "add `.over(mins(10))` before this",
+    note = "an alert condition has no steps"
 )]
 pub trait Steps: Window {}
 
+/// Shapes that are read at once: all but those of rules.
+#[diagnostic::on_unimplemented(
+    message = "a rule compares one number",
+    label = "ask for one, such as `quantile(0.99)` or `avg()`"
+)]
+pub trait Read: Window {}
+
 macro_rules! shapes {
-    ($($shape:ident<$t:ident> = $of:ty, by $by:ident, over $over:ident, every $every:ident, $take:expr;)*) => {$(
+    ($($shape:ident<$t:ident> = $of:ty, by $by:ident, over $over:ident, every $every:ident, rule $rule:ident, $take:expr;)*) => {$(
         impl Sealed for $shape {}
         impl Shape for $shape {
             type Of<$t> = $of;
             type By = $by;
             type Windowed = $over;
             type Stepped = $every;
+            type Rule = $rule;
 
-            fn of<$t>(rows: Answers<$t>) -> $of {
+            fn of<$t>(word: Word<'_>, ask: impl FnOnce(&Question<'_>) -> Answers<$t>) -> $of {
                 let take: fn(Answers<$t>) -> $of = $take;
-                take(rows)
+                take(word.answers(ask))
             }
         }
     )*};
 }
 
 shapes! {
-    Now<T> = Option<T>, by NowBy, over Over, every Every, Answers::one;
-    NowBy<T> = Vec<(Labels, T)>, by NowBy, over OverBy, every EveryBy, Answers::groups;
-    Over<T> = Option<T>, by OverBy, over Over, every Every, Answers::one;
-    OverBy<T> = Vec<(Labels, T)>, by OverBy, over OverBy, every EveryBy, Answers::groups;
-    Every<T> = Vec<Point<T>>, by EveryBy, over Every, every Every,
-        |rows| rows.0.into_iter().next().map(|(_, points)| points).unwrap_or_default();
-    EveryBy<T> = Vec<(Labels, Vec<Point<T>>)>, by EveryBy, over EveryBy, every EveryBy, |rows| rows.0;
+    Now<T> = Option<T>, by NowBy, over Over, every Every, rule Rule, Answers::one;
+    NowBy<T> = Vec<(Labels, T)>, by NowBy, over OverBy, every EveryBy, rule Rule, Answers::groups;
+    Over<T> = Option<T>, by OverBy, over Over, every Every, rule RuleOver, Answers::one;
+    OverBy<T> = Vec<(Labels, T)>, by OverBy, over OverBy, every EveryBy, rule RuleOver, Answers::groups;
+    Every<T> = Vec<Point<T>>, by EveryBy, over Every, every Every, rule RuleOver, |rows| first(rows.0);
+    EveryBy<T> = Vec<(Labels, Vec<Point<T>>)>, by EveryBy, over EveryBy, every EveryBy, rule RuleOver, |rows| rows.0;
+}
+
+macro_rules! rules {
+    ($($shape:ident, over $over:ident;)*) => {$(
+        impl Sealed for $shape {}
+        impl Shape for $shape {
+            type Of<T> = Measure;
+            type By = $shape;
+            type Windowed = $over;
+            type Stepped = $over;
+            type Rule = $shape;
+
+            fn of<T>(word: Word<'_>, _: impl FnOnce(&Question<'_>) -> Answers<T>) -> Measure {
+                word.measure()
+            }
+        }
+    )*};
+}
+
+rules! {
+    Rule, over RuleOver;
+    RuleOver, over RuleOver;
+}
+
+fn first<T>(rows: Rows<T>) -> Vec<Point<T>> {
+    rows.into_iter()
+        .next()
+        .map(|(_, points)| points)
+        .unwrap_or_default()
+}
+
+/// Every step of an answer has its `Answer`, those without data too.
+fn each(points: Vec<Point<Answer>>) -> Vec<Answer> {
+    let answer = |point: Point<Answer>| point.value.unwrap_or(Answer::nothing(point.at));
+    points.into_iter().map(answer).collect()
+}
+
+impl Window for Over {
+    type Answer = Answer;
+
+    fn answers(_: Word<'_>, rows: Rows<Answer>) -> Answer {
+        let answer = each(first(rows)).into_iter().next();
+        answer.unwrap_or(Answer::nothing(Timestamp::from_millis(0)))
+    }
+}
+
+impl Window for OverBy {
+    type Answer = Vec<(Labels, Answer)>;
+
+    fn answers(_: Word<'_>, rows: Rows<Answer>) -> Self::Answer {
+        let rows = rows.into_iter();
+        rows.filter_map(|(labels, points)| Some((labels, each(points).into_iter().next()?)))
+            .collect()
+    }
+}
+
+impl Window for Every {
+    type Answer = Vec<Answer>;
+
+    fn answers(_: Word<'_>, rows: Rows<Answer>) -> Vec<Answer> {
+        each(first(rows))
+    }
+}
+
+impl Window for EveryBy {
+    type Answer = Vec<(Labels, Vec<Answer>)>;
+
+    fn answers(_: Word<'_>, rows: Rows<Answer>) -> Self::Answer {
+        let rows = rows.into_iter();
+        rows.map(|(labels, points)| (labels, each(points)))
+            .collect()
+    }
+}
+
+impl Window for RuleOver {
+    type Answer = Measure;
+
+    fn answers(word: Word<'_>, _: Rows<Answer>) -> Measure {
+        word.measure()
+    }
 }
 
 impl Live for Now {}
 impl Live for NowBy {}
-impl Window for Over {}
-impl Window for OverBy {}
-impl Window for Every {}
-impl Window for EveryBy {}
+impl Live for Rule {}
 impl Steps for Over {}
 impl Steps for OverBy {}
 impl Steps for Every {}
 impl Steps for EveryBy {}
+impl Read for Over {}
+impl Read for OverBy {}
+impl Read for Every {}
+impl Read for EveryBy {}

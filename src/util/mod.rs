@@ -3,6 +3,8 @@
 pub(crate) mod bits;
 pub(crate) mod hash;
 pub(crate) mod layout;
+#[cfg(not(loom))]
+pub(crate) mod near;
 pub(crate) mod order;
 pub(crate) mod recent;
 pub(crate) mod sum;

@@ -1,13 +1,14 @@
 //! From a question to rows of answers: find the series, group them, cut the window, and read the points.
 
 use super::{
-    selection::{Found, Member, Query, Range as Window, Selection, Sum},
-    shape::{Answers, Kind, Point, Rows, Shape},
+    answer::Answer,
+    selection::{Ask, Found, Member, Missing, Query, Range as Window, Sum},
+    shape::{Answers, Point, Rows},
 };
 use crate::{
     history::{Charge, Reach, Timeline},
     ledger::Full,
-    model::{Labels, Timestamp, frame::class_of, schema::Schema},
+    model::{Labels, MetricKind, Timestamp, frame::class_of, schema::Schema},
     util::layout,
 };
 use std::ops::Range;
@@ -29,6 +30,8 @@ struct Group {
 struct Slice {
     at: Timestamp,
     points: Range<usize>,
+    /// Length of the step, in nanoseconds, whether covered or not.
+    asked_ns: i128,
 }
 
 /// A window on the points that some series have.
@@ -61,6 +64,21 @@ impl Cut<'_> {
     pub(super) fn steps(&self) -> impl Iterator<Item = Range<usize>> {
         self.slices.iter().map(|slice| slice.points.clone())
     }
+
+    /// Of each step: its end, and which share of it ticks cover.
+    #[expect(clippy::cast_precision_loss, reason = "a share is a float")]
+    pub(super) fn coverage(&self) -> impl Iterator<Item = (Timestamp, f64)> {
+        self.slices.iter().map(|slice| {
+            let covered = self.reach.covered_ns(&slice.points);
+            let share = match slice.asked_ns {
+                // A tick before the clock first moved covers all of its no time.
+                _ if slice.points.is_empty() => 0.0,
+                1.. => covered as f64 / slice.asked_ns as f64,
+                _ => 1.0,
+            };
+            (slice.at, share.min(1.0))
+        })
+    }
 }
 
 /// Steps that follow each other.
@@ -87,13 +105,13 @@ impl Steps<'_> {
 const MOST_POINTS: u64 = 1_000_000;
 
 /// The groups of a question, by labels. Without grouping there is one, which may be empty when nothing but a name is asked
-/// for: a name that was seen has an answer, even when all of its series are gone.
-fn groups(query: &Query, found: &mut Found) -> Result<Vec<Group>, Full> {
+/// for: a name that was seen has an answer, even when all of its series are gone; with `always`, also when no series fits.
+fn groups(query: &Query, found: &mut Found, always: bool) -> Result<Vec<Group>, Full> {
     let Found {
         members, scratch, ..
     } = found;
     if query.by.is_empty() {
-        let some = !members.is_empty() || query.matchers.is_empty();
+        let some = always || !members.is_empty() || query.matchers.is_empty();
         let all = Group {
             labels: Labels::from([]),
             members: 0..members.len(),
@@ -158,7 +176,20 @@ fn slices(
     };
     let Some(step) = query.step else {
         let points = reach.window(from, to);
-        let slice = Slice { at: at(to), points };
+        let first = reach
+            .row(points.start)
+            .map_or(from, |row| signed(row.start_ns));
+        // All that is kept has no length of its own.
+        let asked_ns = if query.is_for_all() {
+            to - first
+        } else {
+            to - from
+        };
+        let slice = Slice {
+            at: at(to),
+            points,
+            asked_ns,
+        };
         let some = !slice.points.is_empty();
         return Ok(some.then_some(slice).into_iter().collect());
     };
@@ -184,6 +215,7 @@ fn slices(
         Slice {
             at: at(end),
             points: begin..reach.after(end),
+            asked_ns: end - start,
         }
     };
     let steps = steps.min(most);
@@ -191,26 +223,70 @@ fn slices(
     Ok((0..steps).rev().map(step_of).collect())
 }
 
-impl<K: Kind, S: Shape> Selection<K, S> {
-    /// Asks `value` for each step of the window, group by group. Without room the question has no answer.
+/// A question on its way: what is asked, and of whom.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    pub(super) query: &'a Query,
+    pub(super) from: &'a dyn Ask,
+}
+
+impl std::fmt::Debug for Question<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.query.fmt(f)
+    }
+}
+
+impl Question<'_> {
+    /// Asks `value` for each step of the window, group by group.
     pub(super) fn rows<T>(
         &self,
         value: impl FnMut(&[Member], &Cut<'_>) -> Result<Vec<Option<T>>, Full>,
-    ) -> Answers<T> {
-        let found = self.from.find(&self.query);
-        let rows = found.map(|found| self.rows_of(found, value));
-        match rows.unwrap_or_else(|| Ok(Vec::new())) {
-            Ok(rows) => Answers(rows),
-            Err(Full) => self.refused(),
-        }
+    ) -> Result<Rows<T>, Missing> {
+        let found = self.from.find(self.query)?;
+        let rows = self.rows_of(found, false, value);
+        rows.map_err(|Full| self.refused())
+    }
+
+    /// The same, with what is to be known of each answer.
+    pub(super) fn answers(
+        &self,
+        mut value: impl FnMut(&[Member], &Cut<'_>) -> Result<Vec<Option<Reading>>, Full>,
+    ) -> Result<Rows<Answer>, Missing> {
+        let found = self.from.find(self.query)?;
+        let is_gauge = self.query.kind == MetricKind::Gauge;
+        let rows = self.rows_of(found, true, |members, cut| {
+            let is_partial = is_gauge && members.iter().any(|member| member.is_overflow);
+            let asks = !members.is_empty() || self.query.matchers.is_empty();
+            let readings = if asks {
+                value(members, cut)?
+            } else {
+                Vec::new()
+            };
+            let mut readings = readings.into_iter();
+            let answers = cut.coverage().map(|(at, coverage)| {
+                let reading = readings.next().flatten().filter(|_| coverage > 0.0);
+                let answer = reading.map_or(Answer::nothing(at), |reading| Answer {
+                    at,
+                    value: Some(reading.value),
+                    coverage,
+                    bound: reading.bound,
+                    partial: reading.partial || is_partial,
+                });
+                Some(Answer { coverage, ..answer })
+            });
+            Ok(answers.collect())
+        });
+        rows.map_err(|Full| self.refused())
     }
 
     fn rows_of<T>(
         &self,
         mut found: Found,
+        always: bool,
         mut value: impl FnMut(&[Member], &Cut<'_>) -> Result<Vec<Option<T>>, Full>,
     ) -> Result<Rows<T>, Full> {
-        let groups = groups(&self.query, &mut found)?;
+        let groups = groups(self.query, &mut found, always)?;
         let most = MOST_POINTS / (groups.len() as u64).max(1);
         let timeline = &*found.timeline;
         let mut rows = Vec::with_capacity(groups.len());
@@ -227,7 +303,7 @@ impl<K: Kind, S: Shape> Selection<K, S> {
                 let from = window.map_or(i128::MIN, |(from, _)| from);
                 let reach = Reach::new(timeline, classes, from, &found.scratch)?;
                 let mut scratch = found.scratch.beside(0)?;
-                let slices = slices(&self.query, timeline, &reach, &mut scratch, most)?;
+                let slices = slices(self.query, timeline, &reach, &mut scratch, most)?;
                 let cut = Cut {
                     reach,
                     slices,
@@ -249,21 +325,22 @@ impl<K: Kind, S: Shape> Selection<K, S> {
     }
 
     /// Adds up each group, live. A single one needs no room.
-    pub(super) fn live_rows<T>(&self, value: impl Fn(Sum) -> Option<T>) -> Answers<T> {
+    pub(super) fn live_rows<T>(
+        &self,
+        value: impl Fn(Sum) -> Option<T>,
+    ) -> Result<Rows<T>, Missing> {
         let row = |labels, sum| {
             let point = Point::new(Timestamp::from_millis(0), value(sum));
             (labels, vec![point])
         };
         if self.query.by.is_empty() {
-            let sum = self.from.sum(&self.query);
+            let sum = self.from.sum(self.query)?;
             let all = sum.map(|sum| row(Labels::from([]), sum));
-            return Answers(all.into_iter().collect());
+            return Ok(all.into_iter().collect());
         }
-        let Some(mut found) = self.from.find(&self.query) else {
-            return Answers(Vec::new());
-        };
-        let Ok(groups) = groups(&self.query, &mut found) else {
-            return self.refused();
+        let mut found = self.from.find(self.query)?;
+        let Ok(groups) = groups(self.query, &mut found, false) else {
+            return Err(self.refused());
         };
         let rows = groups.into_iter().map(|group| {
             let mut sum = Sum::default();
@@ -273,50 +350,39 @@ impl<K: Kind, S: Shape> Selection<K, S> {
             }
             row(group.labels, sum)
         });
-        Answers(rows.collect())
+        Ok(rows.collect())
     }
 
-    fn refused<T>(&self) -> Answers<T> {
+    fn refused(&self) -> Missing {
         self.from.refuse();
-        Answers(Vec::new())
+        Missing::Refused
     }
 }
 
-/// The `q`-quantile of values, each of which is there so many times, interpolated between the middles of neighbours.
-pub(super) fn quantile(values: &mut [(f64, u32)], q: f64) -> Option<f64> {
-    if values.is_empty() || !(0.0..=1.0).contains(&q) {
-        return None;
-    }
-    values.sort_unstable_by(|a, b| f64::total_cmp(&a.0, &b.0));
-    let half = |value: &(f64, u32)| f64::from(value.1) / 2.0;
-    let (first, last) = values.first().zip(values.last())?;
-    let whole: f64 = values.iter().map(|value| f64::from(value.1)).sum();
-    // From the middle of the first to that of the last.
-    let wanted = q * (whole - half(first) - half(last));
-    let (mut below, mut at, mut end) = (first.0, 0.0, -half(first));
-    for value in values.iter() {
-        let middle = end + half(value);
-        if middle >= wanted {
-            let way = middle - at;
-            let part = if way > 0.0 { (wanted - at) / way } else { 1.0 };
-            return Some(between(below, value.0, part));
+/// Without an answer there are no rows: `health` names why.
+pub(super) fn or_nothing<T>(rows: Result<Rows<T>, Missing>) -> Answers<T> {
+    Answers(rows.unwrap_or_default())
+}
+
+/// One number, and how far it can be trusted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    pub(super) value: f64,
+    /// As in `Answer`.
+    pub(super) bound: f64,
+    pub(super) partial: bool,
+}
+
+impl Reading {
+    pub(super) fn exact(value: f64) -> Self {
+        Self {
+            value,
+            bound: 0.0,
+            partial: false,
         }
-        (below, at) = (value.0, middle);
-        end = middle + half(value);
     }
-    Some(below)
-}
 
-/// What lies `part` of the way from `below` to `above`.
-fn between(below: f64, above: f64, part: f64) -> f64 {
-    let way = above - below;
-    if part == 0.0 || below.total_cmp(&above).is_eq() {
-        below
-    } else if part >= 1.0 {
-        above
-    } else if way.is_finite() {
-        below + way * part
-    } else {
-        below * (1.0 - part) + above * part
+    pub(super) fn partial_if(self, partial: bool) -> Self {
+        Self { partial, ..self }
     }
 }

@@ -1,0 +1,152 @@
+//! What a pile of values looks like: deviation, usual numbers, buckets.
+
+use super::{
+    aggregation::Aggregation,
+    answer::{Bucket, Stats},
+    pile::{Pile, Within},
+    question::Reading,
+};
+
+impl Pile {
+    /// Standard deviation, each value taken for the middle of its bucket, and by how much it may be off at most: moving
+    /// values by `e` each moves their deviation by no more than the root of the mean of `e^2` (the triangle inequality).
+    #[expect(clippy::cast_precision_loss, reason = "a deviation is a float")]
+    fn deviation(&self) -> Option<(f64, f64)> {
+        if self.count == 0 {
+            return None;
+        }
+        let each = || {
+            self.ranges()
+                .map(|(from, to, n)| (self.stand_in(from, to), n as f64))
+        };
+        let n = self.count as f64;
+        let mean = each().map(|(within, n)| within.at * n).sum::<f64>() / n;
+        // A single value is its own mean, whatever sums round to.
+        let mean = match (self.min(), self.max()) {
+            (Some(min), Some(max)) => mean.clamp(min, max),
+            _ => mean,
+        };
+        let squares = each().map(|(within, n)| (within.at - mean).powi(2) * n);
+        let errors = each().map(|(within, n)| within.error().powi(2) * n);
+        let (squares, errors) = (squares.sum::<f64>(), errors.sum::<f64>());
+        Some(((squares / n).sqrt(), (errors / n).sqrt()))
+    }
+
+    pub(super) fn std_dev(&self) -> Option<f64> {
+        self.deviation().map(|(deviation, _)| deviation)
+    }
+
+    pub(super) fn stats(&self) -> Option<Stats> {
+        let quantile = |q| self.quantile(q);
+        Some(Stats {
+            count: self.count,
+            sum: self.sum(),
+            min: self.min().or_else(|| quantile(0.0))?,
+            max: self.max().or_else(|| quantile(1.0))?,
+            avg: self.avg()?,
+            median: quantile(0.5)?,
+            std_dev: self.std_dev()?,
+            p90: quantile(0.9)?,
+            p95: quantile(0.95)?,
+            p99: quantile(0.99)?,
+            coverage: 0.0,
+        })
+    }
+
+    /// At most `n` ranges from the least to the greatest value, each of equally many buckets.
+    pub(super) fn buckets(&self, n: usize) -> Option<Vec<Bucket>> {
+        let first = self.ranges().next()?.0;
+        let last = self.ranges().last()?.1;
+        let codes = i64::from(last) - i64::from(first) + 1;
+        let n = i64::try_from(n).unwrap_or(i64::MAX).min(codes);
+        // Code `c` is in bucket (c - first) n / codes, rounded down.
+        let place = |code: i32| (i64::from(code) - i64::from(first)) * n / codes;
+        let begin = |at: i64| i32::try_from(i64::from(first) + (at * codes + n - 1) / n);
+        let mut buckets = Vec::new();
+        for at in 0..n {
+            let (from, to) = (begin(at).unwrap_or(last), begin(at + 1).unwrap_or(last) - 1);
+            let (low, high) = self.bounds(from, to.max(from));
+            buckets.push(Bucket {
+                from: if at == 0 {
+                    self.min().unwrap_or(low)
+                } else {
+                    low
+                },
+                to: if at == n - 1 {
+                    self.max().unwrap_or(high)
+                } else {
+                    high
+                },
+                count: 0,
+            });
+        }
+        for (from, to, count) in self.ranges() {
+            // A span may reach over several: its values are taken for those in its middle.
+            let code = i32::midpoint(from, to);
+            let at = usize::try_from(place(code)).unwrap_or(0);
+            if let Some(bucket) = buckets.get_mut(at) {
+                bucket.count = bucket.count.wrapping_add(count);
+            }
+        }
+        Some(buckets)
+    }
+
+    /// The ranges between given bounds, and those below and above all of them.
+    pub(super) fn buckets_at(&self, bounds: &[f64]) -> Option<Vec<Bucket>> {
+        if self.count == 0 {
+            return None;
+        }
+        let mut from = f64::NEG_INFINITY;
+        let ends = bounds.iter().copied().chain([f64::INFINITY]);
+        let empty = ends.map(|to| Bucket {
+            from: std::mem::replace(&mut from, to),
+            to,
+            count: 0,
+        });
+        let mut buckets: Vec<Bucket> = empty.collect();
+        for (low, high, count) in self.ranges() {
+            let (_, upper) = self.bounds(low, high);
+            let within = self.stand_in(low, high);
+            // Where the whole bucket is below a bound, so is each of its values.
+            let end = buckets.partition_point(|bucket| bucket.to < within.low);
+            let whole = buckets.get(end).is_some_and(|bucket| upper <= bucket.to);
+            let at = if whole {
+                end
+            } else {
+                buckets.partition_point(|bucket| bucket.to < within.at)
+            };
+            if let Some(bucket) = buckets.get_mut(at) {
+                bucket.count = bucket.count.wrapping_add(count);
+            }
+        }
+        Some(buckets)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "an answer is a float")]
+    pub(super) fn reading(&self, aggregation: Aggregation) -> Option<Reading> {
+        let exact = |value: Option<f64>| Some(Reading::exact(value?));
+        match aggregation {
+            Aggregation::Count => exact(Some(self.count as f64)),
+            Aggregation::Sum => exact(Some(self.sum())),
+            Aggregation::Avg => exact(self.avg()),
+            Aggregation::Min => exact(self.min()),
+            Aggregation::Max => exact(self.max()),
+            Aggregation::Rate => exact(self.rate()),
+            Aggregation::StdDev => {
+                let (value, error) = self.deviation()?;
+                let bound = if error > 0.0 { error / value } else { 0.0 };
+                Some(Reading {
+                    bound,
+                    ..Reading::exact(value)
+                })
+            }
+            other => {
+                let within: Within = self.quantile_within(other.quantile()?)?;
+                Some(Reading {
+                    bound: within.bound(),
+                    ..Reading::exact(within.at)
+                })
+            }
+        }
+    }
+}
