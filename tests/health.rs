@@ -1,6 +1,6 @@
 //! What `health()` says, and that it gets better again.
 
-use metrics::counter;
+use metrics::{counter, gauge};
 use metrics_recall::{Clock, Recall, mins, secs};
 
 /// One overflow made a process degraded for the rest of its life.
@@ -48,4 +48,29 @@ fn the_label_that_explodes_is_the_metrics_own() {
     };
     assert!(about("http").contains("label `user`"), "{health}");
     assert!(about("http_requests").contains("label `path`"), "{health}");
+}
+
+/// A name or a label with a line break or an escape sequence wrote lines of its own into logs and terminals.
+#[test]
+fn names_and_labels_stay_on_their_line() {
+    let builder = Recall::builder().max_series_per_metric(1);
+    let (recorder, recall) = builder.build().unwrap();
+    recorder.scope(|| {
+        for i in 0..100 {
+            counter!("orders\n\x1b[2Jtotal", "user\r\x1b[31m" => i.to_string()).increment(1);
+            gauge!("depth\n").set(f64::NAN);
+        }
+    });
+    let said = format!("{}\n{}", recall.health(), recall.summary());
+    for part in [r"orders\n\u{1b}[2Jtotal", r"user\r\u{1b}[31m", r"depth\n"] {
+        assert!(said.contains(part), "{said:?}");
+    }
+    let bad = |c: char| c.is_control() && c != '\n';
+    assert!(!said.contains(bad), "{said:?}");
+    assert!(
+        said.lines().all(|line| !line.starts_with("total")),
+        "{said:?}"
+    );
+    // The name itself is what it is.
+    assert_eq!(recall.counters("orders\n\x1b[2Jtotal").total(), Some(100));
 }

@@ -43,9 +43,9 @@ pub(crate) struct Core {
 /// What the engine counts of itself.
 #[derive(Debug)]
 pub(crate) struct Counts {
-    pub(crate) ticks: AtomicU64,
+    pub(crate) ticks: Recent,
     /// Ticks that took place more than half a resolution after their time.
-    pub(crate) late: AtomicU64,
+    pub(crate) late: Recent,
     /// Ticks whose frame had no room; totals have them, windows do not.
     pub(crate) lost: Recent,
     /// Ticks of the worker that panicked.
@@ -66,8 +66,8 @@ pub(crate) struct Counts {
 impl Counts {
     fn new() -> Self {
         Self {
-            ticks: AtomicU64::new(0),
-            late: AtomicU64::new(0),
+            ticks: Recent::new(),
+            late: Recent::new(),
             lost: Recent::new(),
             panicked: Recent::new(),
             nested: Recent::new(),
@@ -81,6 +81,8 @@ impl Counts {
 
     fn turn(&self) {
         for count in [
+            &self.ticks,
+            &self.late,
             &self.lost,
             &self.panicked,
             &self.nested,

@@ -1,7 +1,10 @@
 //! What is wrong, with the metric, the number and the knob.
 
 use super::{core::Core, info::Bytes};
-use crate::live::{Busy, Kind, registry::Registry};
+use crate::{
+    live::{Busy, Kind, registry::Registry},
+    util::text::Shown,
+};
 use std::{fmt, sync::atomic::Ordering::Relaxed, time::Duration};
 
 /// Whether anything was dropped, shortened or refused, and what to do about it.
@@ -102,7 +105,8 @@ impl Core {
             let label = worst.map_or(String::new(), |o| {
                 format!(
                     "; label `{}` has about {} values too many",
-                    o.label, o.values
+                    Shown(&o.label),
+                    o.values
                 )
             });
             let limit = self.plan.series_per_metric;
@@ -112,7 +116,8 @@ impl Core {
                 "memory for new series is short (`memory_budget`)".to_owned()
             };
             reasons.push(format!(
-                "{kind} `{name}` sent {n} recordings to its overflow series: it has {live} series, and {knob}{label}"
+                "{kind} `{}` sent {n} recordings to its overflow series: it has {live} series, and {knob}{label}",
+                Shown(name)
             ));
         }
         if let Some(more) = denied.len().checked_sub(NAMED + 1) {
@@ -123,7 +128,8 @@ impl Core {
         }
         for (n, name) in odd.iter().take(NAMED) {
             reasons.push(format!(
-                "{kind} `{name}` was given {n} values that are not numbers it can hold (NaN, or infinite in a histogram); they are counted here and nowhere else"
+                "{kind} `{}` was given {n} values that are not numbers it can hold (NaN, or infinite in a histogram); they are counted here and nowhere else",
+                Shown(name)
             ));
         }
         match registry.nameless.recent() {
@@ -182,7 +188,7 @@ impl Core {
             0 => {}
             n => reasons.push(format!(
                 "{n} of {} ticks are missing in history for want of memory; totals have them (`memory_budget`)",
-                counts.ticks.load(Relaxed)
+                counts.ticks.recent()
             )),
         }
         match counts.panicked.recent() {
@@ -204,8 +210,8 @@ impl Core {
                 "`tick` was called {n} times from inside a tick, which does nothing"
             )),
         }
-        let ticks = counts.ticks.load(Relaxed);
-        let late = counts.late.load(Relaxed);
+        let ticks = counts.ticks.recent();
+        let late = counts.late.recent();
         if self.worker.lock().is_some() && late * 10 > ticks && late > 3 {
             let slowest = Duration::from_nanos(counts.slowest_ns.load(Relaxed));
             reasons.push(format!(
@@ -227,5 +233,33 @@ impl Core {
                 self.plan.resolution
             ));
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::{Clock, secs},
+        config::Config,
+    };
+
+    /// A store that had been late for an hour was called so for ten.
+    #[test]
+    fn late_ticks_are_forgotten_as_all_else() {
+        let (clock, hands) = Clock::manual();
+        let core = Core::new(Config::default().plan().expect("a plan"), clock).expect("a store");
+        let tick = |n: u64, every: u64| {
+            for _ in 0..n {
+                hands.advance(secs(every));
+                core.tick();
+            }
+            let counts = &core.counts;
+            (counts.ticks.recent(), counts.late.recent())
+        };
+        assert_eq!(tick(40, 2), (40, 40));
+        let (ticks, late) = tick(600, 1);
+        assert_eq!(late, 0);
+        assert!((300..=600).contains(&ticks), "{ticks} ticks");
     }
 }

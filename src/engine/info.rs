@@ -7,6 +7,7 @@ use crate::{
     live::{Busy, Kind, Name, registry::Registry},
     model::MetricKind,
     query::{Counters, Gauges, Histograms, Selection},
+    util::text::Shown,
 };
 use std::{
     fmt,
@@ -296,7 +297,7 @@ fn row(core: &Arc<Core>, metric: &MetricInfo, window: Duration) -> [String; 4] {
         format!("{} series", metric.series)
     };
     [
-        format!("{} {}", metric.kind, metric.name),
+        format!("{} {}", metric.kind, Shown(&metric.name)),
         series,
         now,
         over,

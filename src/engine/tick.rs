@@ -168,8 +168,8 @@ impl Engine {
         self.before = number;
         self.last_end_ns = end_ns;
         let counts = &core.counts;
-        counts.ticks.fetch_add(1, Relaxed);
-        counts.late.fetch_add(u64::from(late), Relaxed);
+        counts.ticks.add(1);
+        counts.late.add(u64::from(late));
         counts.waited.add(swept.waiting);
         for (count, shortened) in counts.shortened.iter().zip(&self.history.shortened) {
             count.store(*shortened, Relaxed);

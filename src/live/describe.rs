@@ -30,7 +30,8 @@ pub(crate) struct Described {
 
 /// All descriptions. A later one replaces an earlier one.
 pub(crate) struct Descriptions {
-    /// Hashes of what was described last, by their low bits: a hit is known for certain.
+    /// Hashes of what is in the list, by their low bits: a hit is known for certain. Written under the list's lock, and
+    /// read without.
     filter: Box<[AtomicU64]>,
     /// Sorted by kind and name.
     list: Mutex<Vec<Described>>,
@@ -71,19 +72,25 @@ impl Descriptions {
     }
 
     pub(crate) fn note(&self, kind: MetricKind, name: &str, unit: Option<Unit>, text: &str) {
-        let hash = self.hash(kind, name, unit, text);
-        if self.keep(kind, name, unit, text) {
-            self.word(hash).store(hash, Relaxed);
-        } else {
+        if !self.keep(kind, name, unit, text) {
             self.refused.add(1);
         }
     }
 
-    /// Never 0, which an empty word of the filter has.
+    /// Of what is kept of a description. Never 0, which an empty word of the filter has.
     fn hash(&self, kind: MetricKind, name: &str, unit: Option<Unit>, text: &str) -> u64 {
+        let text = clip(text, LONGEST);
         self.hasher
             .hash_one((kind, name, unit.map(|u| u.as_str()), text))
             | 1
+    }
+
+    /// What was replaced is not known any more: it may come back.
+    fn forget(&self, hash: u64) {
+        let word = self.word(hash);
+        if word.load(Relaxed) == hash {
+            word.store(0, Relaxed);
+        }
     }
 
     fn word(&self, hash: u64) -> &AtomicU64 {
@@ -104,21 +111,22 @@ impl Descriptions {
     /// False: no room.
     fn keep(&self, kind: MetricKind, name: &str, unit: Option<Unit>, text: &str) -> bool {
         let text = clip(text, LONGEST);
+        let hash = self.hash(kind, name, unit, text);
         let mut list = self.list.lock();
         let found = list.binary_search_by(|d| (d.kind, &*d.name).cmp(&(kind, name)));
         match found {
             Ok(at) => {
                 let old = &mut list[at];
-                if old.unit == unit && *old.text == *text {
-                    return true;
+                if old.unit != unit || *old.text != *text {
+                    let before = old.text.len();
+                    if !self.reserve(text.len(), before) {
+                        return false;
+                    }
+                    self.forget(self.hash(kind, name, old.unit, &old.text));
+                    old.unit = unit;
+                    old.text = text.into();
+                    self.ledger.release(Part::Names, before);
                 }
-                let before = old.text.len();
-                if !self.reserve(text.len(), before) {
-                    return false;
-                }
-                old.unit = unit;
-                old.text = text.into();
-                self.ledger.release(Part::Names, before);
             }
             Err(at) => {
                 if list.len() >= self.most || name.len() > super::key::LONGEST {
@@ -151,6 +159,7 @@ impl Descriptions {
                 list.insert(at, new);
             }
         }
+        self.word(hash).store(hash, Relaxed);
         true
     }
 
@@ -158,5 +167,25 @@ impl Descriptions {
         let list = self.list.lock();
         let at = list.binary_search_by(|d| (d.kind, &*d.name).cmp(&(kind, name)));
         list.get(at.ok()?).cloned()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// The filter still knew the first text when it came back, and the second one stayed for ever.
+    #[test]
+    fn the_last_description_is_the_one_that_is_kept() {
+        let list = Descriptions::new(Arc::new(Ledger::new(1 << 20)), 10).expect("room");
+        let long = "long ".repeat(LONGEST);
+        for text in ["one", "two", "one", &long, "two", &long, "one"] {
+            let knows = || list.knows(MetricKind::Counter, "name", None, text);
+            assert!(!knows(), "{text:.9}");
+            list.note(MetricKind::Counter, "name", None, text);
+            assert!(knows(), "{text:.9}");
+            let found = list.find(MetricKind::Counter, "name").expect("described");
+            assert_eq!(*found.text, *clip(text, LONGEST));
+        }
     }
 }

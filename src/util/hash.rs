@@ -8,14 +8,15 @@ use rapidhash::v3::{RapidSecrets, rapidhash_v3_seeded};
 pub(crate) struct Seed(RapidSecrets);
 
 impl Seed {
-    /// One that differs between stores and processes.
+    /// One that differs between stores and processes; under loom and a fuzzer always the same, so that what they find
+    /// happens again.
     pub(crate) fn random() -> Self {
-        #[cfg(not(loom))]
+        #[cfg(not(any(loom, fuzzing)))]
         let seed = {
             use std::hash::BuildHasher;
             std::hash::RandomState::new().hash_one(0u8)
         };
-        #[cfg(loom)]
+        #[cfg(any(loom, fuzzing))]
         let seed = 0;
         Self(RapidSecrets::seed(seed))
     }

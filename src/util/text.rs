@@ -1,4 +1,6 @@
-//! Text of a bounded length.
+//! Text of a bounded length, and text that may be shown.
+
+use std::fmt;
 
 /// The longest prefix of at most `most` bytes that ends between two characters.
 pub(crate) fn clip(text: &str, most: usize) -> &str {
@@ -40,6 +42,30 @@ impl<const N: usize> Text<N> {
     }
 }
 
+/// Text of unknown origin for a terminal or a log: what would move the cursor, begin a line or turn its direction is
+/// escaped.
+pub(crate) struct Shown<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            if c.is_control() {
+                write!(f, "{}", c.escape_default())?;
+            } else if turns(c) {
+                write!(f, "{}", c.escape_unicode())?;
+            } else {
+                fmt::Write::write_char(f, c)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Ends of lines and marks of direction that are no control characters.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,5 +75,12 @@ mod tests {
         assert_eq!(clip("größe", 3), "gr");
         assert_eq!(clip("größe", 4), "grö");
         assert_eq!(clip("a", 9), "a");
+    }
+
+    #[test]
+    fn what_is_shown_stays_on_its_line() {
+        let text = "größe \"a\\\"\n\r\0\x1b[31m\u{9b}\u{202e}\u{2028}";
+        let shown = r#"größe "a\"\n\r\u{0}\u{1b}[31m\u{9b}\u{202e}\u{2028}"#;
+        assert_eq!(Shown(text).to_string(), shown);
     }
 }
