@@ -6,11 +6,12 @@ export CARGO_TERM_COLOR=never
 
 current="start"
 passed=0
-log=$(mktemp)
+scratch=$(mktemp -d)
+log=$scratch/log
 
 finish() {
     local status=$?
-    rm -f "$log"
+    rm -rf "$scratch"
     if [ "$status" -eq 0 ]; then
         printf '\n%d steps passed in %d s\n' "$passed" "$SECONDS"
     else
@@ -68,12 +69,20 @@ loom() {
     some_test_ran
 }
 
+# The seed of whatever is random: PROPTEST_RNG_SEED for proptest, FUZZ_SEED for libFuzzer, which takes 32 bits and reads
+# zero as random. With the same seeds the same cases run, as far as threads and the clock have no say.
+seeds() {
+    export PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-$1}
+    FUZZ_SEED=${FUZZ_SEED:-$1}
+    printf 'PROPTEST_RNG_SEED=%s FUZZ_SEED=%s\n' "$PROPTEST_RNG_SEED" "$FUZZ_SEED"
+}
+
 # The store against lists of everything that was recorded, MODEL_CASES random programs each.
 models() {
     strict env PROPTEST_CASES="$MODEL_CASES" cargo test --release --test model --test tiers_model
 }
 
-# Every target in fuzz/, FUZZ_SECONDS each.
+# Every target in fuzz/, FUZZ_SECONDS each, from what lies in FUZZ_CORPUS.
 fuzz() {
     [ -f fuzz/Cargo.toml ] || fail "fuzz/Cargo.toml is missing"
     command -v "${CXX:-c++}" >/dev/null || fail "libFuzzer needs a C++ compiler, and ${CXX:-c++} is missing"
@@ -97,6 +106,8 @@ fuzz() {
     for target in $written; do
         printf '\n--- fuzzing %s for %d s\n' "$target" "$FUZZ_SECONDS"
         # Inputs are long from the start: a minute is not enough for them to grow to a few operations on a store.
-        "${fuzzer[@]}" run "$target" -- -max_total_time="$FUZZ_SECONDS" -timeout=20 -len_control=0 -max_len=1024
+        mkdir -p "$FUZZ_CORPUS/$target"
+        "${fuzzer[@]}" run "$target" "$FUZZ_CORPUS/$target" -- \
+            -seed="$FUZZ_SEED" -max_total_time="$FUZZ_SECONDS" -timeout=20 -len_control=0 -max_len=1024
     done
 }
