@@ -22,6 +22,8 @@ mod hot;
 mod measure;
 #[path = "scoreboard/memory.rs"]
 mod memory;
+#[path = "scoreboard/questions.rs"]
+mod questions;
 #[path = "scoreboard/rows.rs"]
 mod rows;
 #[path = "scoreboard/runner.rs"]

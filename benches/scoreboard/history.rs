@@ -15,9 +15,9 @@ use crate::subject::{Rig, Setup, Subject};
 
 const DAY: u64 = 86_400;
 /// Series in all of them.
-const SERIES: usize = 1_000;
+pub const SERIES: usize = 1_000;
 
-fn store(rig: &Rig) -> &Recall {
+pub fn store(rig: &Rig) -> &Recall {
     match rig {
         Rig::Recall(recall, _) => recall,
         _ => unreachable!("only we have history"),

@@ -2,7 +2,7 @@
 
 use self::Unit::{Bytes, Calls, Nanos, Times, Yards};
 use crate::subject::Subject::{self, Facade, Mep, Recall};
-use crate::{history, hot, memory, sites, store};
+use crate::{history, hot, memory, questions, sites, store};
 
 /// What a row counts in, and which number its goal is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,7 @@ pub const GROUPS: &[Group] = &[
     group("histograms", BOTH, 1, memory::histograms),
     group("tick", &[Recall], 1, store::tick),
     group("query", &[Recall], 1, history::query),
+    group("questions", &[Recall], 1, questions::questions),
     group("day", &[Recall], 1, history::day),
     group("readers", &[Recall], 1, history::readers),
     group("points", &[Recall], 1, history::points),
@@ -306,6 +307,34 @@ pub const ROWS: &[Row] = &[
         Nanos,
     )
     .goal(500_000.0),
+    row(
+        "questions",
+        "ask_rate",
+        "rate of one series over 5 min",
+        Nanos,
+    )
+    .goal(5_000.0),
+    row(
+        "questions",
+        "ask_by",
+        "rates over 5 min by label, 1,000 series",
+        Nanos,
+    )
+    .goal(5_000_000.0),
+    row(
+        "questions",
+        "ask_every",
+        "rates of one series, 600 steps of 1 s",
+        Nanos,
+    )
+    .goal(200_000.0),
+    row(
+        "questions",
+        "ask_typo",
+        "rate of a name that was never seen",
+        Nanos,
+    )
+    .goal(1_000.0),
     row(
         "day",
         "day_tick",

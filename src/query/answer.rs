@@ -171,7 +171,8 @@ impl fmt::Display for Trend {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Bucket {
-    /// Lower end; a value equal to it is in the bucket before, if there is one.
+    /// Lower end; a value equal to it is in the bucket before, if there is one. Of a histogram, negative
+    /// values on an end are the other way round.
     pub from: f64,
     /// Upper end, inclusive.
     pub to: f64,

@@ -19,6 +19,7 @@ mod questions;
 mod scatter;
 mod selection;
 mod shape;
+mod sides;
 
 pub(crate) use self::selection::{Ask, Found, Member, Missing, Query, Sum, Values};
 pub use self::{

@@ -5,6 +5,7 @@ use super::{
     answer::{Bucket, Stats},
     pile::{Pile, Within},
     question::Reading,
+    sides::Sides,
 };
 
 impl Pile {
@@ -53,37 +54,36 @@ impl Pile {
         })
     }
 
-    /// At most `n` ranges from the least to the greatest value, each of equally many buckets.
+    /// At most `n` ranges from the least to the greatest value, each of equally many buckets. Between the two signs nothing
+    /// is counted but zeros, so that the many buckets there are left out.
     pub(super) fn buckets(&self, n: usize) -> Option<Vec<Bucket>> {
-        let first = self.ranges().next()?.0;
-        let last = self.ranges().last()?.1;
-        let codes = i64::from(last) - i64::from(first) + 1;
+        let sides = Sides::of(self.ranges())?;
+        let codes = sides.len();
         let n = i64::try_from(n).unwrap_or(i64::MAX).min(codes);
-        // Code `c` is in bucket (c - first) n / codes, rounded down.
-        let place = |code: i32| (i64::from(code) - i64::from(first)) * n / codes;
-        let begin = |at: i64| i32::try_from(i64::from(first) + (at * codes + n - 1) / n);
-        let mut buckets = Vec::new();
+        // The code at place `p` is in bucket p n / codes, rounded down.
+        let mut buckets: Vec<Bucket> = Vec::new();
         for at in 0..n {
-            let (from, to) = (begin(at).unwrap_or(last), begin(at + 1).unwrap_or(last) - 1);
-            let (low, high) = self.bounds(from, to.max(from));
+            let last = sides.code((at + 1) * codes / n + i64::from((at + 1) * codes % n > 0) - 1);
+            let (_, high) = self.bounds(last, last);
+            let low = match buckets.last() {
+                Some(before) => before.to,
+                None => self.min().unwrap_or(self.bounds(sides.code(0), last).0),
+            };
+            let to = if at == n - 1 {
+                self.max().unwrap_or(high)
+            } else {
+                high
+            };
             buckets.push(Bucket {
-                from: if at == 0 {
-                    self.min().unwrap_or(low)
-                } else {
-                    low
-                },
-                to: if at == n - 1 {
-                    self.max().unwrap_or(high)
-                } else {
-                    high
-                },
+                from: low,
+                to,
                 count: 0,
             });
         }
         for (from, to, count) in self.ranges() {
             // A span may reach over several: its values are taken for those in its middle.
-            let code = i32::midpoint(from, to);
-            let at = usize::try_from(place(code)).unwrap_or(0);
+            let place = sides.place(i32::midpoint(from, to)) * n / codes;
+            let at = usize::try_from(place).unwrap_or(0);
             if let Some(bucket) = buckets.get_mut(at) {
                 bucket.count = bucket.count.wrapping_add(count);
             }

@@ -265,7 +265,7 @@ impl Question<'_> {
             };
             let mut readings = readings.into_iter();
             let answers = cut.coverage().map(|(at, coverage)| {
-                let reading = readings.next().flatten().filter(|_| coverage > 0.0);
+                let reading = readings.next().flatten();
                 let answer = reading.map_or(Answer::nothing(at), |reading| Answer {
                     at,
                     value: Some(reading.value),

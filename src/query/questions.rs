@@ -329,8 +329,9 @@ impl<S: Shape> Selection<Histograms, S> {
         self.say(Aggregation::StdDev, |q| q.piled(Pile::std_dev))
     }
 
-    /// At most `n` ranges from the least to the greatest value, each as wide in proportion, and how many values there are in
-    /// each, exactly. `None` unless `1 <= n <= 10_000`.
+    /// At most `n` ranges side by side from the least to the greatest value, each as wide in proportion, and how many values
+    /// there are in each, exactly. Where the signs meet, a range reaches over what is between them. `None` unless
+    /// `1 <= n <= 10_000`.
     #[must_use]
     pub fn buckets(&self, n: usize) -> S::Of<Vec<Bucket>>
     where

@@ -413,7 +413,7 @@ impl Question<'_> {
         };
         let rows = rows.map_err(|missing| self.from.explain(self.query, missing))?;
         let mut answers = rows.iter().flat_map(|(_, points)| points);
-        let is_covered = answers.any(|point| point.value.is_some_and(|a| a.coverage > 0.0));
+        let is_covered = answers.any(|point| point.value.is_some());
         let is_grouped = !self.query.by.is_empty();
         if is_covered || is_grouped && rows.is_empty() {
             return Ok(rows);

@@ -54,13 +54,13 @@ pub type Row = (Texts, Vec<Answer>);
 
 /// One tick.
 #[derive(Clone, Debug, Default)]
-struct Tick {
-    start: u64,
-    end: u64,
-    increments: BTreeMap<Key, u64>,
+pub struct Tick {
+    pub start: u64,
+    pub end: u64,
+    pub increments: BTreeMap<Key, u64>,
     /// Values that a gauge had: all that it was set to, and that at each end.
-    levels: BTreeMap<Key, Vec<f64>>,
-    records: BTreeMap<Key, Vec<f64>>,
+    pub levels: BTreeMap<Key, Vec<f64>>,
+    pub records: BTreeMap<Key, Vec<f64>>,
 }
 
 #[derive(Debug, Default)]
@@ -88,8 +88,8 @@ pub struct Model {
     before: u64,
     ticks: Vec<Tick>,
     counters: BTreeMap<Key, Counter>,
-    gauges: BTreeMap<Key, f64>,
-    histograms: BTreeSet<Key>,
+    pub gauges: BTreeMap<Key, f64>,
+    pub histograms: BTreeSet<Key>,
     /// What came since the last tick.
     pending: Tick,
 }
@@ -120,7 +120,7 @@ fn value_of(key: Key, label: usize) -> usize {
     clippy::cast_sign_loss,
     reason = "ranks of a vector"
 )]
-fn interpolated(mut values: Vec<f64>, q: f64) -> Option<f64> {
+pub fn interpolated(mut values: Vec<f64>, q: f64) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let rank = q * float(values.len().checked_sub(1)? as u64);
     let (low, high) = (values[rank.floor() as usize], values[rank.ceil() as usize]);
@@ -175,6 +175,10 @@ impl Model {
 
     pub fn now(&self) -> u64 {
         self.now
+    }
+
+    pub fn counters(&self) -> Vec<Key> {
+        self.counters.keys().copied().collect()
     }
 
     fn change(&mut self, key: Key, change: impl Fn(&mut Counter)) {
@@ -254,7 +258,7 @@ impl Model {
     }
 
     /// The window in milliseconds after the start.
-    fn bounds(&self, question: &Question) -> Option<(i64, i64)> {
+    pub fn bounds(&self, question: &Question) -> Option<(i64, i64)> {
         let end = i64::try_from(self.ticks.last()?.end).ok()?;
         Some(match question.window {
             Window::All => (i64::MIN / 4, end),
@@ -328,7 +332,7 @@ impl Model {
     }
 
     /// Asks `value` for every group and part, and gives the rows the form of the question.
-    fn rows(
+    pub fn rows(
         &self,
         question: &Question,
         keys: Vec<Key>,
@@ -352,7 +356,7 @@ impl Model {
     // Counters.
 
     fn count_rows(&self, q: &Question, value: impl Fn(&[(u64, u64)]) -> Option<f64>) -> Vec<Row> {
-        self.rows(q, self.counters.keys().copied().collect(), |ticks, keys| {
+        self.rows(q, self.counters(), |ticks, keys| {
             let of = |t: &Tick| keys.iter().filter_map(|key| t.increments.get(key)).sum();
             let ticks: Vec<(u64, u64)> = ticks.iter().map(|t| (of(t), t.end - t.start)).collect();
             value(&ticks)
@@ -360,8 +364,7 @@ impl Model {
     }
 
     pub fn total(&self, q: &Question) -> Vec<Row> {
-        let keys = self.counters.keys().copied().collect();
-        live(q, keys, |key| float(self.counters[&key].total()))
+        live(q, self.counters(), |key| float(self.counters[&key].total()))
     }
 
     pub fn increase(&self, q: &Question) -> Vec<Row> {
