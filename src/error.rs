@@ -30,6 +30,7 @@ enum Kind {
     UnknownMetric,
     BeyondRetention,
     Refused,
+    Reentrant,
 }
 
 impl Error {
@@ -51,6 +52,10 @@ impl Error {
 
     pub(crate) fn beyond_retention(message: impl Into<Box<str>>) -> Self {
         Self::new(Kind::BeyondRetention, message)
+    }
+
+    pub(crate) fn reentrant(message: impl Into<Box<str>>) -> Self {
+        Self::new(Kind::Reentrant, message)
     }
 
     pub(crate) fn refused(message: impl Into<Box<str>>) -> Self {
@@ -86,6 +91,12 @@ impl Error {
     #[must_use]
     pub fn is_beyond_retention(&self) -> bool {
         self.kind == Kind::BeyondRetention
+    }
+
+    /// A command came from inside of a tick or of a recording, as from an allocator, where it cannot be carried out.
+    #[must_use]
+    pub fn is_reentrant(&self) -> bool {
+        self.kind == Kind::Reentrant
     }
 
     /// There was no working memory for a question, or it came from where none can be answered.

@@ -3,10 +3,12 @@
 use crate::{
     clock::Clock,
     config::{Plan, RetentionRule},
-    engine::{Core, Freed, Health, Memory, MetricInfo, Retention, Summary, Tick, Worker},
+    engine::{
+        Core, Fate, Freed, Health, Memory, MetricInfo, Retention, Summary, Tick, Whose, Worker,
+    },
     error::Error,
     live::Live,
-    model::Timestamp,
+    model::{MetricKind, Timestamp},
     query::{Counters, Gauges, Histograms, Selection},
 };
 use std::{
@@ -189,6 +191,70 @@ impl Recall {
     /// ```
     pub fn set_memory_budget(&self, bytes: usize) -> Result<(), Error> {
         self.0.set_memory_budget(bytes)
+    }
+
+    /// The totals of the metrics called `name`, of all kinds, start again at zero; gauges have no value until they are set.
+    /// Windows keep what they have, and handles stay valid. Cost: two ticks.
+    ///
+    /// # Errors
+    ///
+    /// For a name that was never seen, with the nearest ones; and inside of a tick.
+    ///
+    /// ```
+    /// # let (recorder, recall) = metrics_recall::Recall::builder().build()?;
+    /// # recorder.scope(|| metrics::counter!("orders_total").increment(3));
+    /// recall.reset("orders_total")?;
+    /// assert_eq!(recall.counters("orders_total").total(), Some(0));
+    /// assert!(recall.reset("order_total").unwrap_err().is_unknown_metric());
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    pub fn reset(&self, name: impl AsRef<str>) -> Result<(), Error> {
+        self.0.settle(Whose::Name(name.as_ref()), Fate::Reset)
+    }
+
+    /// Resets all metrics of a kind, as [`reset`](Self::reset).
+    ///
+    /// # Errors
+    ///
+    /// Inside of a tick.
+    pub fn reset_kind(&self, kind: MetricKind) -> Result<(), Error> {
+        self.0.settle(Whose::Kind(kind), Fate::Reset)
+    }
+
+    /// Resets everything, as [`reset`](Self::reset): after a warm-up, say.
+    ///
+    /// # Errors
+    ///
+    /// Inside of a tick.
+    pub fn reset_all(&self) -> Result<(), Error> {
+        self.0.settle(Whose::All, Fate::Reset)
+    }
+
+    /// The metrics called `name`, of all kinds, are gone, with all that history has of them. A handle that somebody holds
+    /// stays valid: what is recorded through it from now on is a new series that starts at zero. Cost: two ticks.
+    ///
+    /// # Errors
+    ///
+    /// As [`reset`](Self::reset), and when there is no memory for the new series of handles that are held.
+    ///
+    /// ```
+    /// # let (recorder, recall) = metrics_recall::Recall::builder().build()?;
+    /// # recorder.scope(|| metrics::gauge!("queue_depth").set(3.0));
+    /// recall.delete("queue_depth")?;
+    /// assert_eq!(recall.gauges("queue_depth").current(), None);
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    pub fn delete(&self, name: impl AsRef<str>) -> Result<(), Error> {
+        self.0.settle(Whose::Name(name.as_ref()), Fate::Delete)
+    }
+
+    /// Deletes all metrics of a kind, as [`delete`](Self::delete).
+    ///
+    /// # Errors
+    ///
+    /// Inside of a tick, and when there is no memory for the new series of handles that are held.
+    pub fn delete_kind(&self, kind: MetricKind) -> Result<(), Error> {
+        self.0.settle(Whose::Kind(kind), Fate::Delete)
     }
 
     /// Memory used and allowed, by part.

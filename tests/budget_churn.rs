@@ -288,3 +288,55 @@ fn after_a_storm_new_series_have_room_again_and_history_grows_back() {
         });
     }
 }
+
+/// Deleting and recording again and again: held handles get new ids, sleeping caches go on pinning the old
+/// ones, and all of that is charged.
+#[test]
+fn what_is_deleted_again_and_again_stays_inside_the_budget() {
+    let rounds = scale(60, 2_000);
+    for size in SIZES {
+        let store = Store::new(size.builder().retention(secs(5)));
+        let mut held: Vec<(Counter, Gauge, Histogram)> = Vec::new();
+        store.scope(|| {
+            held.extend((0..40).map(|i| {
+                let id = i.to_string();
+                (
+                    counter!("n", "id" => id.clone()),
+                    gauge!("n", "id" => id.clone()),
+                    histogram!("n", "id" => id),
+                )
+            }));
+        });
+        let mut used = Vec::new();
+        for round in 0..rounds {
+            for (counter, gauge, histogram) in &held {
+                counter.increment(1);
+                gauge.set(round as f64);
+                store.record(histogram, round as f64);
+            }
+            store.scope(|| {
+                for i in 0..80 {
+                    counter!("n", "id" => i.to_string()).increment(1);
+                    gauge!("n", "id" => i.to_string()).increment(1.0);
+                }
+            });
+            store.tick();
+            store.inside(|| store.recall.delete("n")).unwrap();
+            store.account.verdict();
+            assert_eq!(store.recall.counters("n").total(), None);
+            ticks(&store, 2);
+            used.push(store.used_but_index());
+        }
+        store.check();
+        drop(held);
+        // When history has forgotten all of it, so has the index, but for its room.
+        store.hands.advance(secs(200_000));
+        ticks(&store, 200);
+        store.inside(|| store.recall.cleanup());
+        assert!(
+            store.used_but_index() <= used[0],
+            "{} of {used:?}",
+            store.used_but_index()
+        );
+    }
+}

@@ -1,6 +1,7 @@
 //! A store as a whole: live cells, history, a clock, and the lock that lets one tick run at a time.
 
 use super::{
+    forget::{Fate, Whose},
     strange::Strange,
     tick::{Engine, nanos},
     worker::Worker,
@@ -12,9 +13,11 @@ use crate::{
     history::{Charge, Timeline},
     ledger::{Full, Ledger, Part},
     live::{
-        Busy, Counter, Entry, Gauge, Histogram, Kind, Live, Name,
+        Busy, Counter, Entry, Gauge, Histogram, Live, Name,
+        drain::Visit,
         key::OVERFLOW,
         registry::{Limits, Registry},
+        remove::is_shown,
     },
     model::{MetricKind, Timestamp, schema::Schema},
     query::{Ask, Found, Member, Missing, Query, Sum, Values},
@@ -223,8 +226,9 @@ impl Core {
     }
 
     fn has_in<K: Asked>(&self, name: &str) -> bool {
-        let found = K::registry(&self.live).find_name(name);
-        found.is_some_and(|name| !name.is_unused())
+        let registry = K::registry(&self.live);
+        let found = registry.find_name(name);
+        found.is_some_and(|name| registry.shows(&name))
     }
 }
 
@@ -235,7 +239,7 @@ const KINDS: [MetricKind; 3] = [
 ];
 
 fn look_at(name: &Name, nearest: &mut Nearest<'_>) {
-    if !name.is_unused() {
+    if !name.is_unused() && !name.is_gone() {
         nearest.look_at(&name.text);
     }
 }
@@ -253,7 +257,7 @@ impl From<Full> for Refused {
 }
 
 /// A kind as questions see it.
-trait Asked: Kind {
+pub(super) trait Asked: Visit {
     fn registry(live: &Live) -> &Registry<Self>;
 
     /// What a series says of itself, live.
@@ -321,17 +325,22 @@ fn room_for_one(members: &mut Vec<Member>, scratch: &mut Charge) -> Result<(), F
 }
 
 /// The labels of a series, if the question is about it.
-fn accepted<'a, K: Kind>(entry: &'a Entry<K>, name: &Name, query: &Query) -> Option<&'a [u8]> {
+pub(super) fn accepted<'a, K: Visit>(
+    entry: &'a Entry<K>,
+    name: &Name,
+    query: &Query,
+) -> Option<&'a [u8]> {
     let series = entry.cells.series();
     let series = series.filter(|series| std::ptr::eq::<Name>(&raw const *series.name, name))?;
-    let shown = !name.hides(&series.labels) && query.accepts(&series.labels);
+    let shown = is_shown(entry, name) && query.accepts(&series.labels);
     shown.then_some(&series.labels)
 }
 
 impl Core {
     fn name<K: Asked>(&self, query: &Query) -> Option<Arc<Name>> {
-        let name = K::registry(&self.live).find_name(&query.name)?;
-        (!name.is_unused()).then_some(name)
+        let registry = K::registry(&self.live);
+        let name = registry.find_name(&query.name)?;
+        registry.shows(&name).then_some(name)
     }
 
     fn find_in<K: Asked>(&self, query: &Query) -> Result<Found, Missing> {
@@ -480,6 +489,14 @@ impl Ask for Core {
                 self.live.ledger.budget()
             )),
         }
+    }
+
+    fn reset(&self, query: &Query) -> Result<(), Error> {
+        self.settle(Whose::Query(query), Fate::Reset)
+    }
+
+    fn delete(&self, query: &Query) -> Result<(), Error> {
+        self.settle(Whose::Query(query), Fate::Delete)
     }
 
     fn covered(&self) -> Option<(Timestamp, Timestamp)> {

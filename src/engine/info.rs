@@ -4,7 +4,7 @@ use super::core::Core;
 use crate::{
     config::TierPlan,
     ledger::{BASE, PARTS},
-    live::{Busy, Kind, Name, registry::Registry},
+    live::{Busy, Name, drain::Visit, registry::Registry},
     model::MetricKind,
     query::{Counters, Gauges, Histograms, Selection},
     util::text::Shown,
@@ -190,14 +190,17 @@ impl Core {
     }
 }
 
-fn collect<K: Kind>(core: &Core, registry: &Registry<K>, all: &mut Vec<MetricInfo>) {
+fn collect<K: Visit>(core: &Core, registry: &Registry<K>, all: &mut Vec<MetricInfo>) {
     let mut names: Vec<Arc<Name>> = Vec::new();
     registry.for_each_name(|name| names.push(name.clone()));
     for name in names {
-        if name.is_unused() {
+        if !registry.shows(&name) {
             continue;
         }
-        let series = name.members.lock().live;
+        let series = {
+            let members = name.members.lock();
+            members.live.saturating_sub(members.asleep)
+        };
         let spared = if name.is_spare() {
             registry.spared()
         } else {

@@ -1,6 +1,7 @@
 //! What moves the data: the tick, the worker that calls it, and the report about both.
 
 mod core;
+mod forget;
 mod health;
 mod info;
 mod room;
@@ -8,7 +9,11 @@ mod strange;
 mod tick;
 mod worker;
 
-pub(crate) use self::{core::Core, worker::Worker};
+pub(crate) use self::{
+    core::Core,
+    forget::{Fate, Whose},
+    worker::Worker,
+};
 pub use self::{
     health::Health,
     info::{Memory, MetricInfo, Retention, Summary},

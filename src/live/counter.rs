@@ -69,6 +69,8 @@ impl Floor {
 pub(crate) struct CounterMemory {
     /// Everything but the baseline.
     pub(crate) seen: u64,
+    /// What the total was when it was reset; part of no total since.
+    pub(crate) before: u64,
 }
 
 /// A reading of all cells of a series.
@@ -245,11 +247,16 @@ impl metrics::CounterFn for CounterCell {
 }
 
 impl Entry<Counter> {
-    /// Everything that was ever counted, live.
+    /// Everything that was counted since the start or a reset, live.
     pub(crate) fn total(&self) -> u64 {
+        self.reading().total().wrapping_sub(self.memory.before)
+    }
+
+    /// Everything that was ever counted.
+    pub(crate) fn reading(&self) -> CounterReading {
         match &self.cells {
-            Cells::Ghost(series) => read_ghost(series, &self.memory).total(),
-            cells => read(cells.as_slice()).total(),
+            Cells::Ghost(series) => read_ghost(series, &self.memory),
+            cells => read(cells.as_slice()),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     series::{Cells, END, Entry, Kind, Series},
 };
 use crate::{
-    ledger::Part,
+    ledger::{Ledger, Part},
     model::frame::SeriesId,
     util::{layout, sync::Arc},
 };
@@ -103,6 +103,19 @@ pub(crate) trait Visit: Kind {
 
     /// An evicted series is removed.
     fn retire(series: &Series<Self>, memory: &Self::Memory);
+
+    /// Totals start again at zero, gauges have no value until they are set. Windows keep what they have. Cells are not
+    /// written to: it is the memory that moves.
+    fn reset(entry: &mut Entry<Self>);
+
+    /// The memory of a series that starts anew with these cells: whatever they hold was before.
+    fn anew(entry: &Entry<Self>, ledger: &Ledger) -> Self::Memory;
+
+    /// Whether a series that started anew has been written to since.
+    fn stirs(entry: &Entry<Self>) -> bool;
+
+    /// A series has no cells any more; what threads share beside them is for nobody.
+    fn cool(_: &Series<Self>, _: &Ledger) {}
 }
 
 impl<K: Visit> Registry<K> {
@@ -121,6 +134,9 @@ impl<K: Visit> Registry<K> {
         if let Cells::Free(_) = entry.cells {
             return;
         }
+        if let Cells::Tomb(_) = entry.cells {
+            return self.sweep_tomb(shard, at, sweep, swept);
+        }
         let id = id_of(number, at, entry.class());
         let age = sweep.tick.wrapping_sub(entry.touched);
         let again = entry.touched == sweep.before;
@@ -135,6 +151,9 @@ impl<K: Visit> Registry<K> {
             Some(true) => {
                 entry.touched = sweep.tick;
                 swept.points += 1;
+                if entry.is_dormant() {
+                    Self::wake(entry);
+                }
                 // A series that is never idle has cells of threads that are gone, too.
                 if let Cells::Many(_) = entry.cells {
                     self.take_apart(entry, id, false, sweep, to, swept);
@@ -179,7 +198,7 @@ impl<K: Visit> Registry<K> {
                     self.take_apart(entry, id, true, sweep, to, swept);
                 }
             }
-            Cells::Free(_) => {}
+            Cells::Free(_) | Cells::Tomb(_) => {}
         }
     }
 
@@ -248,7 +267,7 @@ impl<K: Visit> Registry<K> {
 
     /// One cell needs no list.
     #[expect(clippy::box_collection, reason = "as in `Cells`")]
-    fn few(&self, mut cells: Box<Vec<Arc<K::Cell>>>) -> Cells<K> {
+    pub(super) fn few(&self, mut cells: Box<Vec<Arc<K::Cell>>>) -> Cells<K> {
         if cells.len() > 1 {
             return Cells::Many(cells);
         }

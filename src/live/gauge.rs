@@ -1,7 +1,7 @@
 //! Gauge cells: the last value of all threads, and the extremes since the last tick, so that a spike between two ticks
 //! is seen.
 
-use super::series::{Cells, Entry, Kind, Series};
+use super::series::{Entry, Kind, Series};
 use crate::{
     ledger::Part,
     model::MetricKind,
@@ -45,15 +45,21 @@ impl Default for Level {
     }
 }
 
-/// What the tick saw last; NaN: nothing yet, or evicted.
+/// What the tick saw last.
 #[derive(Debug)]
 pub(crate) struct GaugeMemory {
+    /// NaN: nothing yet, or evicted.
     pub(crate) last: f64,
+    /// Reset: what the cell holds is not the gauge's value until somebody sets it.
+    pub(crate) is_hidden: bool,
 }
 
 impl Default for GaugeMemory {
     fn default() -> Self {
-        Self { last: f64::NAN }
+        Self {
+            last: f64::NAN,
+            is_hidden: false,
+        }
     }
 }
 
@@ -215,11 +221,11 @@ impl metrics::GaugeFn for GaugeCell {
 }
 
 impl Entry<Gauge> {
-    /// The value, live; NaN: evicted.
+    /// The value, live; NaN: evicted, or reset and not set since.
     pub(crate) fn now(&self) -> f64 {
-        match &self.cells {
-            Cells::Ghost(_) | Cells::Free(_) => f64::NAN,
-            cells => cells.series().map_or(f64::NAN, |s| s.shared.now()),
-        }
+        let cell = self.cells.as_slice().first();
+        let level = cell.map(|cell| &cell.series.shared);
+        let shown = level.filter(|level| !self.memory.is_hidden || level.is_touched());
+        shown.map_or(f64::NAN, Level::now)
     }
 }

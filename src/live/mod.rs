@@ -21,6 +21,7 @@ mod name;
 mod names;
 mod offenders;
 pub(crate) mod registry;
+pub(crate) mod remove;
 mod series;
 mod stripes;
 #[cfg(not(loom))]

@@ -29,6 +29,8 @@ pub(crate) struct Name {
     pub(crate) denied: Recent,
     /// The overflow series exists from the start; it counts as one from its first use.
     overflow_used: AtomicBool,
+    /// The metric was deleted, and nothing has come to it since that anybody saw.
+    gone: AtomicBool,
     /// Values that are not numbers, or infinite where that has no meaning.
     pub(crate) odd: Recent,
 }
@@ -51,6 +53,8 @@ pub(crate) struct Members {
     cursor: usize,
     /// How many members are live, that is, have cells; the overflow series does not count.
     pub(crate) live: usize,
+    /// How many of these are dormant; the overflow series counts here.
+    pub(crate) asleep: usize,
 }
 
 const CHUNK: usize = 1024;
@@ -80,6 +84,7 @@ impl Name {
             retired: AtomicU64::new(0),
             denied: Recent::new(),
             overflow_used: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
             odd: Recent::new(),
         }
     }
@@ -100,6 +105,29 @@ impl Name {
     pub(crate) fn use_overflow(&self) {
         if !self.overflow_used.load(Relaxed) {
             self.overflow_used.store(true, Relaxed);
+        }
+        self.come_back();
+    }
+
+    /// The overflow series was deleted.
+    pub(crate) fn forget_overflow(&self) {
+        self.overflow_used.store(false, Relaxed);
+    }
+
+    /// The metric was deleted.
+    pub(crate) fn go(&self) {
+        self.retired.store(0, Relaxed);
+        self.gone.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Relaxed)
+    }
+
+    /// There is something of the metric again.
+    pub(crate) fn come_back(&self) {
+        if self.gone.load(Relaxed) {
+            self.gone.store(false, Relaxed);
         }
     }
 
@@ -225,6 +253,13 @@ impl Members {
             Some(chunk * CHUNK + at)
         };
         chunks.into_iter().find_map(find)
+    }
+
+    /// The member at `place` has another id.
+    pub(super) fn rename(&mut self, place: u32, id: SeriesId) {
+        if let Some(member) = self.at(place as usize) {
+            member.id = id;
+        }
     }
 
     /// Takes the member at `place` out.

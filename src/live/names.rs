@@ -155,6 +155,19 @@ impl<K: Kind> Registry<K> {
         }
     }
 
+    /// The same, without any lock while `look` is called. Names that come meanwhile may be met or not.
+    pub(crate) fn walk_names(&self, mut look: impl FnMut(&Name)) {
+        for shard in &self.names {
+            let mut at = 0;
+            loop {
+                let name = shard.lock().entries.get(at).map(|named| named.name.clone());
+                let Some(name) = name else { break };
+                look(&name);
+                at += 1;
+            }
+        }
+    }
+
     /// The name that reads `text`.
     pub(crate) fn find_name(&self, text: &str) -> Option<Arc<Name>> {
         let hash = self.seed.hash(text.as_bytes());

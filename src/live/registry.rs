@@ -53,9 +53,9 @@ pub(crate) struct Limits {
 /// Series of one shard, found by their keys' hash.
 pub(crate) struct Shard<K: Kind> {
     pub(crate) entries: Vec<Entry<K>>,
-    table: Table,
+    pub(super) table: Table,
     /// First free place in `entries`, or [`END`].
-    free: u32,
+    pub(super) free: u32,
 }
 
 /// A cell handed out.
@@ -318,13 +318,7 @@ impl<K: Kind> Registry<K> {
         wanted: &Wanted<'_>,
     ) -> Result<u32, Full> {
         let Wanted { labels, class, .. } = *wanted;
-        let at = match shard.free {
-            END => u32::try_from(shard.entries.len()).map_err(|_| Full)?,
-            free => free,
-        };
-        if at >= (1 << PLACE_BITS) - 1 {
-            return Err(Full);
-        }
+        let at = shard.vacant()?;
         if labels != key::OVERFLOW {
             self.admit_live(name)?;
         }
@@ -369,6 +363,7 @@ impl<K: Kind> Registry<K> {
             labels: labels.into(),
             shared: K::Shared::default(),
         });
+        name.come_back();
         let cell = K::cell(wanted.me, series);
         let entry = Entry::new(cell, place, class, self.now.load(Relaxed));
         shard.put(at, entry);
@@ -502,7 +497,20 @@ impl<K: Kind> Shard<K> {
         })
     }
 
-    fn put(&mut self, at: u32, entry: Entry<K>) {
+    /// Where the next series goes.
+    pub(super) fn vacant(&self) -> Result<u32, Full> {
+        let at = match self.free {
+            END => u32::try_from(self.entries.len()).map_err(|_| Full)?,
+            free => free,
+        };
+        if at < (1 << PLACE_BITS) - 1 {
+            Ok(at)
+        } else {
+            Err(Full)
+        }
+    }
+
+    pub(super) fn put(&mut self, at: u32, entry: Entry<K>) {
         match self.entries.get_mut(at as usize) {
             Some(place) => {
                 if let Cells::Free(next) = place.cells {
@@ -536,7 +544,7 @@ pub(crate) fn id_of(shard: usize, at: usize, class: usize) -> SeriesId {
 }
 
 /// Shard and place.
-fn split_id(id: SeriesId) -> (usize, usize) {
+pub(super) fn split_id(id: SeriesId) -> (usize, usize) {
     let at = id as usize / CLASSES;
     (at >> PLACE_BITS, at & ((1 << PLACE_BITS) - 1))
 }

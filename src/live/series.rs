@@ -79,10 +79,17 @@ pub(crate) enum Cells<K: Kind> {
     Many(Box<Vec<Arc<K::Cell>>>),
     /// Evicted. History still knows the series, and so its id and its total stay.
     Ghost(Arc<Series<K>>),
+    /// Deleted. History still has points of this id, and so no other series gets it; nobody finds them. The series, if
+    /// threads still hold something of it.
+    Tomb(Option<Arc<Series<K>>>),
 }
 
 /// Owner of a cell without a single writer; no thread has this id, and none without an id passes for it.
 pub(crate) const UNOWNED: u32 = u32::MAX;
+
+/// Bit of `Entry::standing`.
+const DORMANT: u32 = 1 << CLASS_BITS;
+const PLACE_SHIFT: u32 = CLASS_BITS + 1;
 
 /// End of a shard's list of free places.
 pub(crate) const END: u32 = u32::MAX;
@@ -92,7 +99,7 @@ impl<K: Kind> Cells<K> {
         match self {
             Cells::One(cell) => std::slice::from_ref(cell),
             Cells::Many(cells) => cells,
-            Cells::Free(_) | Cells::Ghost(_) => &[],
+            Cells::Free(_) | Cells::Ghost(_) | Cells::Tomb(_) => &[],
         }
     }
 
@@ -108,7 +115,7 @@ impl<K: Kind> Cells<K> {
 pub(crate) struct Entry<K: Kind> {
     pub(crate) cells: Cells<K>,
     pub(crate) memory: K::Memory,
-    /// Where the id stands in `Name::members`, times [`CLASSES`], plus the retention class.
+    /// Where the id stands in `Name::members`, whether the series is dormant, and its retention class.
     standing: u32,
     /// Tick of the last change, or of the eviction.
     pub(crate) touched: u32,
@@ -121,13 +128,40 @@ impl<K: Kind> Entry<K> {
         Self {
             cells: Cells::One(Arc::new(cell)),
             memory: K::Memory::default(),
-            standing: place << CLASS_BITS | low(class as u64),
+            standing: place << PLACE_SHIFT | low(class as u64),
+            touched: now,
+        }
+    }
+
+    /// Cells that start anew, under another id.
+    pub(super) fn moved(
+        cells: Cells<K>,
+        memory: K::Memory,
+        place: u32,
+        class: usize,
+        now: u32,
+    ) -> Self {
+        let standing = place << PLACE_SHIFT | low(class as u64);
+        Self {
+            cells,
+            memory,
+            standing: standing | DORMANT,
             touched: now,
         }
     }
 
     pub(crate) fn place(&self) -> u32 {
-        self.standing >> CLASS_BITS
+        self.standing >> PLACE_SHIFT
+    }
+
+    /// Whether the series was deleted while somebody held a handle of it, and nobody has written to it since: then there
+    /// is nothing of it to show.
+    pub(crate) fn is_dormant(&self) -> bool {
+        self.standing & DORMANT != 0
+    }
+
+    pub(super) fn set_dormant(&mut self, dormant: bool) {
+        self.standing = self.standing & !DORMANT | if dormant { DORMANT } else { 0 };
     }
 
     /// The retention class, chosen when the series was first registered.

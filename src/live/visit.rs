@@ -4,10 +4,10 @@ use super::{
     Counter, Gauge, Histogram,
     buckets::Receive,
     collect::{Collector, room},
-    counter::{self, CounterCell},
+    counter::{self, CounterCell, CounterMemory},
     drain::Visit,
     gauge::{GaugeMemory, GaugeReading},
-    histogram::{HistogramCell, two_sum},
+    histogram::{HistogramCell, HistogramMemory, two_sum},
     lanes::{HOT, Traffic},
     series::{Cells, Entry, Kind, Series},
     stripes::Stripes,
@@ -87,7 +87,24 @@ impl Visit for Counter {
 
     fn retire(series: &Series<Self>, memory: &Self::Memory) {
         let total = counter::read_ghost(series, memory).total();
-        series.name.retired.fetch_add(total, Relaxed);
+        let since = total.wrapping_sub(memory.before);
+        series.name.retired.fetch_add(since, Relaxed);
+    }
+
+    fn reset(entry: &mut Entry<Self>) {
+        entry.memory.before = entry.reading().total();
+    }
+
+    fn anew(entry: &Entry<Self>, _: &Ledger) -> CounterMemory {
+        let reading = entry.reading();
+        CounterMemory {
+            seen: reading.grown,
+            before: reading.total(),
+        }
+    }
+
+    fn stirs(entry: &Entry<Self>) -> bool {
+        entry.total() != 0
     }
 }
 
@@ -128,6 +145,16 @@ impl Visit for Gauge {
             push_gauge(to, id, GONE, memory);
             return Some(true);
         }
+        if memory.is_hidden {
+            if !series.shared.is_touched() {
+                let was_there = !memory.last.is_nan();
+                if was_there {
+                    push_gauge(to, id, GONE, memory);
+                }
+                return Some(was_there);
+            }
+            memory.is_hidden = false;
+        }
         let now = series.shared.take();
         if now.differs_from(memory.last) {
             push_gauge(to, id, now, memory);
@@ -154,6 +181,28 @@ impl Visit for Gauge {
     }
 
     fn retire(_: &Series<Self>, _: &Self::Memory) {}
+
+    fn reset(entry: &mut Entry<Self>) {
+        if let Some(series) = entry.cells.series() {
+            // What was set before is not news.
+            series.shared.take();
+        }
+        entry.memory.is_hidden = true;
+    }
+
+    fn anew(entry: &Entry<Self>, _: &Ledger) -> GaugeMemory {
+        if let Some(series) = entry.cells.series() {
+            series.shared.take();
+        }
+        GaugeMemory {
+            is_hidden: true,
+            ..GaugeMemory::default()
+        }
+    }
+
+    fn stirs(entry: &Entry<Self>) -> bool {
+        !entry.now().is_nan()
+    }
 }
 
 /// What a gauge did that was evicted.
@@ -261,10 +310,8 @@ impl Visit for Histogram {
     }
 
     fn settle(entry: &mut Entry<Self>, _: SeriesId, _: u64, to: &mut Collector) {
-        if let Cells::Ghost(series) = &entry.cells
-            && let Some(lanes) = series.shared.lanes()
-        {
-            lanes.cool(&mut lanes.lock(), &to.ledger);
+        if let Cells::Ghost(series) = &entry.cells {
+            Self::cool(series, &to.ledger);
         }
     }
 
@@ -281,6 +328,49 @@ impl Visit for Histogram {
     }
 
     fn retire(_: &Series<Self>, _: &Self::Memory) {}
+
+    fn reset(entry: &mut Entry<Self>) {
+        entry.memory = HistogramMemory::default();
+    }
+
+    fn anew(entry: &Entry<Self>, ledger: &Ledger) -> HistogramMemory {
+        if let Some(series) = entry.cells.series() {
+            series.shared.gather();
+            series.shared.buckets().drain(&mut Nobody);
+            if let Some(lanes) = series.shared.lanes() {
+                lanes.lock().gather(&mut Nobody, ledger);
+            }
+        }
+        for cell in entry.cells.as_slice() {
+            cell.owned().gather();
+            cell.owned().buckets().drain(&mut Nobody);
+        }
+        HistogramMemory::default()
+    }
+
+    fn stirs(entry: &Entry<Self>) -> bool {
+        let shared = entry.cells.series().is_some_and(|series| {
+            let lanes = series.shared.lanes();
+            series.shared.is_touched() || lanes.is_some_and(|lanes| lanes.lock().is_touched())
+        });
+        let mut cells = entry.cells.as_slice().iter();
+        shared || cells.any(|cell| cell.owned().is_touched())
+    }
+
+    fn cool(series: &Series<Self>, ledger: &Ledger) {
+        if let Some(lanes) = series.shared.lanes() {
+            lanes.cool(&mut lanes.lock(), ledger);
+        }
+    }
+}
+
+/// Takes what is counted in a series that starts anew, and forgets it.
+struct Nobody;
+
+impl Receive for Nobody {
+    fn bucket(&mut self, _: Code, _: u64) {}
+
+    fn span(&mut self, _: Code, _: Code, _: u64) {}
 }
 
 /// Threads that share a handle get lanes of their own.

@@ -7,7 +7,7 @@ use super::{
     },
 };
 use crate::{
-    ledger::Part,
+    ledger::{Full, Part},
     model::frame::SeriesId,
     util::{
         layout,
@@ -48,6 +48,27 @@ impl<K: Kind> Registry<K> {
             self.ledger.release(Part::Series, bytes);
         }
         Ok(cell)
+    }
+
+    /// Charges living cells a second time, under an id that is theirs no more, for as long as slots pin them under it.
+    pub(super) fn haunt(&self, id: SeriesId, cells: &[Arc<K::Cell>]) -> Result<(), Full> {
+        let pins = self.pins.word(pin_of(id));
+        if pins.is_none_or(|pins| pins.load(PINNED_AT_EVICTION) == 0) {
+            return Ok(());
+        }
+        let bytes = layout::arc::<K::Cell>();
+        let mut zombies = self.zombies.lock();
+        for done in 0..cells.len() {
+            let room = self.has_place(&mut zombies);
+            if !room || self.ledger.reserve(Part::Series, bytes).is_err() {
+                let before = zombies.len() - done;
+                zombies.truncate(before);
+                self.ledger.release(Part::Series, done * bytes);
+                return Err(Full);
+            }
+            zombies.push(Zombie { id, bytes });
+        }
+        Ok(())
     }
 
     /// Sees to it that one more zombie can be remembered; false: no room. The list is the tick's, for which there is room

@@ -136,6 +136,12 @@ pub(crate) trait Ask: Send + Sync + 'static {
     /// Why there is nothing, as an error.
     fn explain(&self, query: &Query, missing: Missing) -> Error;
 
+    /// The totals of what `query` is about start again at zero.
+    fn reset(&self, query: &Query) -> Result<(), Error>;
+
+    /// What `query` is about is gone.
+    fn delete(&self, query: &Query) -> Result<(), Error>;
+
     /// The part of the axis that history covers, if there was a tick.
     fn covered(&self) -> Option<(Timestamp, Timestamp)>;
 }
@@ -399,6 +405,52 @@ impl<K: Kind, S: Shape> Selection<K, S> {
             from: None,
             kind: PhantomData,
         }
+    }
+}
+
+impl<K: Kind> Selection<K, Now> {
+    /// The totals of these series start again at zero; gauges have no value until they are set. Windows keep what they have:
+    /// an increase over a reset counts what was before and after it. Handles stay valid. Cost: two ticks.
+    ///
+    /// # Errors
+    ///
+    /// For a metric that was never seen, with the nearest names; when no series has these labels; and inside of a tick.
+    ///
+    /// ```
+    /// # let (recorder, recall) = metrics_recall::Recall::builder().build()?;
+    /// # recorder.scope(|| metrics::counter!("orders_total", "region" => "eu").increment(3));
+    /// let europe = recall.counters("orders_total").label("region", "eu");
+    /// europe.reset()?;
+    /// assert_eq!(europe.total(), Some(0));
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    pub fn reset(&self) -> Result<(), Error> {
+        self.from
+            .as_ref()
+            .map_or(Ok(()), |from| from.reset(&self.query))
+    }
+
+    /// These series are gone, with all that history has of them. A handle that somebody holds stays valid: what is recorded
+    /// through it from now on is a new series that starts at zero. Cost: two ticks.
+    ///
+    /// # Errors
+    ///
+    /// As [`reset`](Self::reset), and when there is no memory for the new series of handles that are held.
+    ///
+    /// ```
+    /// # let (recorder, recall) = metrics_recall::Recall::builder().build()?;
+    /// # recorder.scope(|| {
+    /// #     metrics::counter!("orders_total", "region" => "eu").increment(3);
+    /// #     metrics::counter!("orders_total", "region" => "us").increment(4);
+    /// # });
+    /// recall.counters("orders_total").label("region", "eu").delete()?;
+    /// assert_eq!(recall.counters("orders_total").total(), Some(4));
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    pub fn delete(&self) -> Result<(), Error> {
+        self.from
+            .as_ref()
+            .map_or(Ok(()), |from| from.delete(&self.query))
     }
 }
 

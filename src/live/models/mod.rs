@@ -15,6 +15,7 @@ mod histograms;
 mod lanes;
 mod limits;
 mod pins;
+mod remove;
 
 use super::{
     Live,
