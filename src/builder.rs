@@ -7,6 +7,7 @@ use crate::{
     handle::Recall,
     recorder::RecallRecorder,
 };
+use parking_lot::Mutex;
 use std::time::Duration;
 
 /// Chooses what a store keeps, and brings it to life.
@@ -135,13 +136,16 @@ impl RecallBuilder {
     }
 
     /// A store with a worker, installed as the process's recorder. It lives as long as the process; dropping handles
-    /// does not stop it, [`Recall::shutdown`] does.
+    /// does not stop it, [`Recall::shutdown`] does. After a `fork` the child has no worker: `install()` there gives it one.
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start); when a recorder is installed already; and after a shutdown, when the settings differ
-    /// from those of the installed store, which cannot change.
+    /// As [`start`](Self::start); when a recorder is installed already; and after a shutdown or a fork, when the settings
+    /// differ from those of the installed store, which cannot change. Of several threads that install at once, one does.
     pub fn install(self) -> Result<Recall, Error> {
+        // One after the other, or two would both find that there is none.
+        static ONE: Mutex<()> = Mutex::new(());
+        let _one = ONE.lock();
         if let Some(global) = Recall::global() {
             return self.revive(global);
         }
@@ -160,7 +164,7 @@ impl RecallBuilder {
     /// Starts the installed store again after a shutdown.
     fn revive(self, global: Recall) -> Result<Recall, Error> {
         let plan = self.config.plan()?;
-        if !global.is_shut() {
+        if !global.is_shut() && global.has_worker() {
             return Err(Error::installed(
                 "a store is installed already: `Recall::global()` gives it",
             ));

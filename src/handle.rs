@@ -4,7 +4,8 @@ use crate::{
     clock::Clock,
     config::{Plan, RetentionRule},
     engine::{
-        Core, Fate, Freed, Health, Memory, MetricInfo, Retention, Summary, Tick, Whose, Worker,
+        Core, Fate, Freed, Health, Memory, MetricInfo, Retention, SeriesValue, Summary, Tick,
+        Whose, Worker,
     },
     error::Error,
     live::Live,
@@ -49,10 +50,16 @@ impl Recall {
         self.0.is_shut.load(Relaxed)
     }
 
-    /// Starts the worker, if there is none.
+    /// Whether there is a worker, and in this process.
+    pub(crate) fn has_worker(&self) -> bool {
+        let worker = self.0.worker.lock();
+        worker.as_ref().is_some_and(|worker| !worker.is_elsewhere())
+    }
+
+    /// Starts the worker, if there is none here.
     pub(crate) fn start_worker(&self) -> Result<(), Error> {
         let mut worker = self.0.worker.lock();
-        if worker.is_none() {
+        if worker.as_ref().is_none_or(Worker::is_elsewhere) {
             *worker = Some(Worker::start(&self.0)?);
         }
         self.0.is_shut.store(false, Relaxed);
@@ -75,6 +82,12 @@ impl Recall {
     pub fn make_global(&self) -> Result<(), Error> {
         let global = GLOBAL.get_or_init(|| self.clone());
         if Arc::ptr_eq(&global.0, &self.0) {
+            let now = self.0.clock.elapsed_ns();
+            let never = u64::MAX;
+            let _ = self
+                .0
+                .installed_ns
+                .compare_exchange(never, now, Relaxed, Relaxed);
             Ok(())
         } else {
             Err(Error::installed(
@@ -273,6 +286,39 @@ impl Recall {
     #[must_use]
     pub fn metrics(&self) -> Vec<MetricInfo> {
         self.0.metrics()
+    }
+
+    /// What is known of the metric called `name`; of several kinds, of the first. Cost: as [`metrics`](Self::metrics).
+    ///
+    /// ```
+    /// # let (recorder, recall) = metrics_recall::Recall::builder().build()?;
+    /// # recorder.scope(|| metrics::counter!("orders_total", "region" => "eu").increment(3));
+    /// let orders = recall.metric("orders_total").expect("there were orders");
+    /// assert_eq!((orders.series, orders.overflowed), (1, 0));
+    /// assert!(recall.metric("order_total").is_none());
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    #[must_use]
+    pub fn metric(&self, name: impl AsRef<str>) -> Option<MetricInfo> {
+        self.0.metric(name.as_ref())
+    }
+
+    /// What all series of a kind are at, sorted by name and labels: counters and gauges live, histograms as of the newest
+    /// tick. Cost: one look at each series.
+    ///
+    /// ```
+    /// # use metrics_recall::{MetricKind, Recall};
+    /// # let (recorder, recall) = Recall::builder().build()?;
+    /// # recorder.scope(|| metrics::counter!("orders_total", "region" => "eu").increment(3));
+    /// for series in recall.values(MetricKind::Counter) {
+    ///     println!("{series}"); // orders_total{region="eu"} 3
+    /// #   assert_eq!(series.to_string(), r#"orders_total{region="eu"} 3"#);
+    /// }
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    #[must_use]
+    pub fn values(&self, kind: MetricKind) -> Vec<SeriesValue> {
+        self.0.values(kind)
     }
 
     /// All metrics with what they did over the last minute, aligned for a terminal.

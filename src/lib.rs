@@ -84,7 +84,7 @@ pub use self::{
     builder::RecallBuilder,
     clock::{Clock, ManualClock, mins, secs},
     config::{MemoryProfile, ProfileConfig, RetentionRule, Tier},
-    engine::{Freed, Health, Memory, MetricInfo, Retention, Summary, Tick},
+    engine::{Freed, Health, Memory, MetricInfo, Retention, SeriesValue, Summary, Tick, Value},
     error::Error,
     handle::Recall,
     query::{Aggregation, Answer, Bucket, Direction, Measure, Point, Selection, Stats, Trend},

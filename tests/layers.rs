@@ -22,7 +22,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("codec", "error model"),
     ("live", "util ledger model config codec"),
     ("intake", "util ledger model"),
-    ("recorder", "ledger model live"),
+    ("recorder", "error ledger model live"),
     ("timing", "clock"),
     ("exposition", "error model"),
     ("history", "error util ledger model config codec"),

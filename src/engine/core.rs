@@ -40,6 +40,8 @@ pub(crate) struct Core {
     pub(crate) counts: Counts,
     pub(crate) worker: Mutex<Option<Worker>>,
     pub(crate) is_shut: AtomicBool,
+    /// When the store became the process's, on its clock; [`u64::MAX`]: it has not.
+    pub(crate) installed_ns: AtomicU64,
     published: Arc<Mutex<Arc<Timeline>>>,
 }
 
@@ -121,6 +123,7 @@ impl Core {
                 counts: Counts::new(),
                 worker: Mutex::new(None),
                 is_shut: AtomicBool::new(false),
+                installed_ns: AtomicU64::new(u64::MAX),
             })
         };
         let full = |Full| {

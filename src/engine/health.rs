@@ -1,6 +1,6 @@
 //! What is wrong, with the metric, the number and the knob.
 
-use super::{core::Core, info::Bytes};
+use super::{core::Core, info::Bytes, worker::Worker};
 use crate::{
     live::{Busy, Kind, registry::Registry},
     util::text::Shown,
@@ -43,6 +43,12 @@ impl fmt::Display for Health {
     }
 }
 
+/// A program that has recorded nothing for so long may be one that cannot.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The facade that this store records for.
+const FACADE: &str = "`metrics` 0.24";
+
 /// Metrics that are named one by one when they overflow.
 const NAMED: usize = 10;
 
@@ -57,7 +63,22 @@ impl Core {
         self.memory_reasons(&mut reasons);
         self.tick_reasons(&mut reasons);
         self.strange_questions(&mut reasons);
+        reasons.extend(self.deaf());
         Health { reasons }
+    }
+
+    /// Why a store that is the process's has not heard of any metric since it was installed.
+    pub(crate) fn deaf(&self) -> Option<String> {
+        let installed = self.installed_ns.load(Relaxed);
+        let since = self.clock.elapsed_ns().checked_sub(installed)?;
+        let since = Duration::from_nanos(since);
+        let is_empty = self.live.is_unused();
+        (is_empty && since >= PATIENCE).then(|| {
+            format!(
+                "nothing was recorded in the {:.0} s since the store was installed: either this program emits nothing, or its macros are those of another version of the facade than {FACADE} (`cargo tree -i metrics` shows them), or it keeps handles from before `install()`, which stay deaf",
+                since.as_secs_f64()
+            )
+        })
     }
 
     /// Questions about metrics that were never seen, until they are, and with arguments that make no sense.
@@ -223,6 +244,14 @@ impl Core {
 
     /// A worker that does not tick: it hangs, or it was left behind by a `fork`.
     fn idle_worker(&self, reasons: &mut Vec<String>) {
+        let is_elsewhere = |worker: &Worker| worker.is_elsewhere();
+        if self.worker.lock().as_ref().is_some_and(is_elsewhere) {
+            reasons.push(
+                "no worker ticks here: this process was forked from the one that has it (call `install()` again, or `tick()`)"
+                    .to_owned(),
+            );
+            return;
+        }
         let last = self.timeline().last().map_or(0, |frame| frame.span.end_ns);
         let since = Duration::from_nanos(self.clock.elapsed_ns().saturating_sub(last));
         let patience = (self.plan.resolution * 3).max(Duration::from_secs(5));

@@ -6,8 +6,6 @@ use crate::{
     ledger::{BASE, PARTS},
     live::{Busy, Name, drain::Visit, registry::Registry},
     model::MetricKind,
-    query::{Counters, Gauges, Histograms, Selection},
-    util::text::Shown,
 };
 use std::{
     fmt,
@@ -177,6 +175,12 @@ impl Core {
             .collect()
     }
 
+    /// The metrics of a name, of whatever kind; of several kinds, the first.
+    pub(crate) fn metric(&self, name: &str) -> Option<MetricInfo> {
+        let all = self.metrics().into_iter();
+        all.into_iter().find(|metric| metric.name == name)
+    }
+
     /// All metrics, by name and kind. Those that only ever had an untouched overflow series are left out.
     pub(crate) fn metrics(&self) -> Vec<MetricInfo> {
         // What an allocation emits while names are locked must not look for that lock.
@@ -216,139 +220,5 @@ fn collect<K: Visit>(core: &Core, registry: &Registry<K>, all: &mut Vec<MetricIn
             unit: described.as_ref().and_then(|d| d.unit).map(|u| u.as_str()),
             description: described.map(|d| d.text.into()),
         });
-    }
-}
-
-/// Every metric on a line of its own, aligned, with what it did over the last minute.
-#[derive(Clone, Debug)]
-pub struct Summary {
-    head: String,
-    rows: Vec<[String; 4]>,
-}
-
-/// Metrics that a summary shows at most.
-const MOST_ROWS: usize = 200;
-
-impl Summary {
-    pub(crate) fn new(core: &Arc<Core>) -> Self {
-        let window = Duration::from_secs(60);
-        let metrics = core.metrics();
-        let memory = core.memory();
-        let timeline = core.timeline();
-        let covered = Duration::from_nanos(timeline.reach_ns());
-        drop(timeline);
-        let series: usize = metrics.iter().map(|m| m.series).sum();
-        let head = format!(
-            "{} metrics, {series} series, {memory}, {:.0} s of history",
-            metrics.len(),
-            covered.as_secs_f64()
-        );
-        let more = metrics.len().saturating_sub(MOST_ROWS);
-        let mut rows: Vec<[String; 4]> = metrics
-            .iter()
-            .take(MOST_ROWS)
-            .map(|metric| row(core, metric, window))
-            .collect();
-        if more > 0 {
-            rows.push([
-                format!("and {more} more"),
-                String::new(),
-                String::new(),
-                String::new(),
-            ]);
-        }
-        Self { head, rows }
-    }
-}
-
-fn row(core: &Arc<Core>, metric: &MetricInfo, window: Duration) -> [String; 4] {
-    let unit = metric.unit;
-    let (now, over) = match metric.kind {
-        MetricKind::Counter => {
-            let ask = Selection::<Counters>::new(core.clone(), &metric.name);
-            let rate = ask.clone().over(window).rate();
-            (
-                ask.total().map_or("-".into(), |n| n.to_string()),
-                rate.map_or("-".into(), |r| format!("{}/s", short(r))),
-            )
-        }
-        MetricKind::Gauge => {
-            let ask = Selection::<Gauges>::new(core.clone(), &metric.name);
-            let over = ask.clone().over(window);
-            let extremes = over.min().zip(over.max());
-            (
-                ask.current().map_or("-".into(), |v| with_unit(v, unit)),
-                extremes.map_or("-".into(), |(low, high)| {
-                    format!("{} .. {}", with_unit(low, unit), with_unit(high, unit))
-                }),
-            )
-        }
-        MetricKind::Histogram => {
-            let ask = Selection::<Histograms>::new(core.clone(), &metric.name).over(window);
-            let quantiles = ask.quantile(0.5).zip(ask.quantile(0.99));
-            (
-                ask.rate().map_or("-".into(), |r| format!("{}/s", short(r))),
-                quantiles.map_or("-".into(), |(p50, p99)| {
-                    format!("p50 {}, p99 {}", with_unit(p50, unit), with_unit(p99, unit))
-                }),
-            )
-        }
-    };
-    let series = if metric.overflowed > 0 {
-        format!("{} series + overflow", metric.series)
-    } else {
-        format!("{} series", metric.series)
-    };
-    [
-        format!("{} {}", metric.kind, Shown(&metric.name)),
-        series,
-        now,
-        over,
-    ]
-}
-
-/// Three significant digits.
-fn short(value: f64) -> String {
-    let magnitude = value.abs();
-    if magnitude >= 1e6 || (magnitude < 1e-3 && magnitude > 0.0) {
-        format!("{value:.2e}")
-    } else if magnitude >= 100.0 || value.fract() == 0.0 {
-        format!("{value:.0}")
-    } else if magnitude >= 1.0 {
-        format!("{value:.2}")
-    } else {
-        format!("{value:.4}")
-    }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "bytes for people; floats saturate"
-)]
-fn with_unit(value: f64, unit: Option<&'static str>) -> String {
-    match unit {
-        Some("seconds") if value.abs() < 1.0 => format!("{} ms", short(value * 1e3)),
-        Some("seconds") => format!("{} s", short(value)),
-        Some("milliseconds") => format!("{} ms", short(value)),
-        Some("bytes") if value >= 0.0 => Bytes(value as usize).to_string(),
-        Some("percent") => format!("{} %", short(value)),
-        _ => short(value),
-    }
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.head)?;
-        let width = |column: usize| {
-            let cells = self.rows.iter().map(|row| row[column].chars().count());
-            cells.max().unwrap_or(0)
-        };
-        let (name, series, now) = (width(0), width(1), width(2));
-        for [a, b, c, d] in &self.rows {
-            let line = format!("{a:<name$}  {b:>series$}  {c:>now$}  {d}");
-            write!(f, "\n  {}", line.trim_end())?;
-        }
-        Ok(())
     }
 }

@@ -6,7 +6,9 @@ mod health;
 mod info;
 mod room;
 mod strange;
+mod summary;
 mod tick;
+mod values;
 mod worker;
 
 pub(crate) use self::{
@@ -16,7 +18,9 @@ pub(crate) use self::{
 };
 pub use self::{
     health::Health,
-    info::{Memory, MetricInfo, Retention, Summary},
+    info::{Memory, MetricInfo, Retention},
     room::Freed,
+    summary::Summary,
     tick::Tick,
+    values::{SeriesValue, Value},
 };

@@ -14,6 +14,8 @@ use std::{
 pub(crate) struct Worker {
     stop: Arc<Stop>,
     thread: Option<JoinHandle<()>>,
+    /// The process that the thread is in: a fork takes this along, and not the thread.
+    process: u32,
 }
 
 #[derive(Default)]
@@ -48,15 +50,25 @@ impl Worker {
         Ok(Self {
             stop,
             thread: Some(thread),
+            process: std::process::id(),
         })
+    }
+
+    /// Whether the thread is in another process, from which this one was forked.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.process != std::process::id()
     }
 
     pub(crate) fn thread_id(&self) -> Option<ThreadId> {
         self.thread.as_ref().map(|thread| thread.thread().id())
     }
 
-    /// Stops the thread and waits for it, unless it is the caller.
+    /// Stops the thread and waits for it, unless it is the caller or in another process.
     pub(crate) fn stop(mut self) {
+        if self.is_elsewhere() {
+            // There is nothing to wait for; and its lock may be one that nobody here will ever open.
+            return std::mem::forget(self);
+        }
         self.stop.ask();
         let is_me = self.thread_id() == Some(std::thread::current().id());
         if let Some(thread) = self.thread.take().filter(|_| !is_me) {
@@ -68,7 +80,9 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.stop.ask();
+        if !self.is_elsewhere() {
+            self.stop.ask();
+        }
     }
 }
 

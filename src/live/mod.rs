@@ -95,6 +95,11 @@ impl Live {
     }
 
     /// Series with cells, of all kinds.
+    /// Whether no metric was ever recorded.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.counters.is_unused() && self.gauges.is_unused() && self.histograms.is_unused()
+    }
+
     pub(crate) fn series(&self) -> usize {
         use std::sync::atomic::Ordering::Relaxed;
         self.counters.live.load(Relaxed)

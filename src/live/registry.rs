@@ -152,6 +152,12 @@ impl<K: Kind> Registry<K> {
         self.nameless.total() + self.too_long.total()
     }
 
+    /// Whether no metric of the kind was ever recorded: there is but the name for what has none.
+    #[cfg(not(loom))]
+    pub(crate) fn is_unused(&self) -> bool {
+        self.name_count() <= 1 && self.spared() == 0
+    }
+
     pub(crate) fn name_count(&self) -> usize {
         self.name_count.load(Relaxed)
     }

@@ -41,6 +41,11 @@ impl Labels {
         self.0.iter().map(|(n, v)| (&**n, &**v))
     }
 
+    /// All labels of canonical `bytes`.
+    pub(crate) fn all(bytes: &[u8]) -> Self {
+        Self(iter(bytes).map(|(n, v)| (n.into(), v.into())).collect())
+    }
+
     /// For each of `names`, the value that canonical `bytes` have for it; a label that is absent is left out.
     pub(crate) fn select(bytes: &[u8], names: &[Box<str>]) -> Self {
         let kept = selected(bytes, names);
