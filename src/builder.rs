@@ -1,6 +1,7 @@
 //! The composition root: from what the user chose to a running store.
 
 use crate::{
+    alerts::{AlertEvent, AlertRule},
     clock::Clock,
     config::{Config, MemoryProfile, ProfileConfig, RetentionRule},
     error::Error,
@@ -27,6 +28,26 @@ use std::time::Duration;
 pub struct RecallBuilder {
     config: Config,
     clock: Option<Clock>,
+    alerts: AlertConfig,
+}
+
+/// A callback.
+type OnAlert = Box<dyn FnMut(&AlertEvent) + Send>;
+
+/// Rules and callbacks that the store begins with.
+#[derive(Default)]
+struct AlertConfig {
+    rules: Vec<AlertRule>,
+    /// Locked by nobody; callbacks alone are not `Sync`, and a builder is.
+    callbacks: Mutex<Vec<OnAlert>>,
+    without_own: bool,
+}
+
+impl std::fmt::Debug for AlertConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (rules, callbacks) = (self.rules.len(), self.callbacks.lock().len());
+        write!(f, "{rules} rules, {callbacks} callbacks")
+    }
 }
 
 impl Recall {
@@ -112,7 +133,40 @@ impl RecallBuilder {
         self
     }
 
-    /// A store without a thread, not installed: the caller ticks it.
+    /// A rule that the store begins with, and that [`Alerts::reset`](crate::Alerts::reset) brings back. Called again, one
+    /// more. Default: only the store's own rules, about its memory, its series, its ticks and its callbacks.
+    ///
+    /// ```
+    /// use metrics_recall::{AlertRule, Condition, Recall, mins};
+    ///
+    /// let slow = Condition::histograms("checkout_seconds").over(mins(5)).quantile(0.99).above(0.5);
+    /// let (_recorder, recall) = Recall::builder()
+    ///     .alert(AlertRule::new("SlowCheckout").when(slow))
+    ///     .on_alert(|event| eprintln!("{event}"))
+    ///     .build()?;
+    /// assert!(recall.alerts().rules().iter().any(|rule| rule.name == "SlowCheckout"));
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    pub fn alert(mut self, rule: AlertRule) -> Self {
+        self.alerts.rules.push(rule);
+        self
+    }
+
+    /// Calls `f` with every alert event, on a thread of its own, until the store is gone or shut down. Called again, one
+    /// more. Default: nobody is called.
+    pub fn on_alert(mut self, f: impl FnMut(&AlertEvent) + Send + 'static) -> Self {
+        self.alerts.callbacks.get_mut().push(Box::new(f));
+        self
+    }
+
+    /// Whether the store has rules of its own, whose names begin with `Recall`. Each can also be switched by
+    /// [`Alerts::disable`](crate::Alerts::disable). Default: yes.
+    pub fn own_alerts(mut self, yes: bool) -> Self {
+        self.alerts.without_own = !yes;
+        self
+    }
+
+    /// A store without a thread, not installed: the caller ticks it. Only callbacks of alerts have threads.
     ///
     /// # Errors
     ///
@@ -120,6 +174,8 @@ impl RecallBuilder {
     pub fn build(self) -> Result<(RecallRecorder, Recall), Error> {
         let plan = self.config.plan()?;
         let recall = Recall::new(plan, self.clock.unwrap_or_default())?;
+        recall.set_default_rules(!self.alerts.without_own, self.alerts.rules)?;
+        subscribe(&recall, self.alerts.callbacks.into_inner());
         Ok((RecallRecorder::new(recall.live()), recall))
     }
 
@@ -180,10 +236,18 @@ impl RecallBuilder {
             )));
         }
         global.set_retention_rules(self.config.rules)?;
+        subscribe(&global, self.alerts.callbacks.into_inner());
         global.start_worker()?;
         // A store that `make_global` named may never have been installed. If this fails, a recorder is there already:
         // this one, or layers above it.
         let _ = metrics::set_global_recorder(RecallRecorder::new(global.live()));
         Ok(global)
+    }
+}
+
+/// Subscribes callbacks for as long as the store lives.
+fn subscribe(recall: &Recall, callbacks: Vec<OnAlert>) {
+    for callback in callbacks {
+        recall.alerts().subscribe(callback).detach();
     }
 }

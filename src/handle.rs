@@ -1,6 +1,7 @@
 //! What the application keeps: questions, memory, health, and the life of the store.
 
 use crate::{
+    alerts::{AlertRule, Alerts},
     clock::Clock,
     config::{Plan, RetentionRule},
     engine::{
@@ -15,6 +16,7 @@ use crate::{
 use std::{
     fmt,
     sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 /// The store, as the application holds it. Clones are the same store.
@@ -33,9 +35,17 @@ pub struct Recall(Arc<Core>);
 /// The store whose recorder is the process's; set once, since the facade cannot change its recorder.
 static GLOBAL: OnceLock<Recall> = OnceLock::new();
 
+/// How long a shutdown waits for alert callbacks.
+const DRAIN: Duration = Duration::from_secs(2);
+
 impl Recall {
     pub(crate) fn new(plan: Plan, clock: Clock) -> Result<Self, Error> {
         Core::new(plan, clock).map(Self)
+    }
+
+    /// The alert rules that the store begins with.
+    pub(crate) fn set_default_rules(&self, own: bool, rules: Vec<AlertRule>) -> Result<(), Error> {
+        self.0.alerts.set_defaults(own, rules)
     }
 
     pub(crate) fn live(&self) -> Arc<Live> {
@@ -276,6 +286,22 @@ impl Recall {
         self.0.memory()
     }
 
+    /// Alert rules, what is active, and who hears of it.
+    ///
+    /// ```
+    /// use metrics_recall::{AlertRule, Condition, Recall, mins};
+    ///
+    /// let (_recorder, recall) = Recall::builder().build()?;
+    /// let failing = Condition::counters("errors_total").over(mins(5)).rate().above(0.5);
+    /// recall.alerts().add(AlertRule::new("Errors").when(failing))?;
+    /// assert!(recall.alerts().active().is_empty());
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    #[must_use]
+    pub fn alerts(&self) -> Alerts {
+        Alerts::new(self.0.alerts.clone())
+    }
+
     /// Whether anything was dropped, shortened or refused.
     #[must_use]
     pub fn health(&self) -> Health {
@@ -327,7 +353,8 @@ impl Recall {
         Summary::new(&self.0)
     }
 
-    /// Commits what was recorded, stops the worker and waits for it. Answers still work afterwards, and recording is
+    /// Commits what was recorded, stops the worker and waits for it; then gives alert callbacks up to two seconds to be called
+    /// with what waits for them, and ends all subscriptions. Answers still work afterwards, and recording is
     /// harmless; a later [`install`](crate::RecallBuilder::install) with the same settings starts the worker again.
     pub fn shutdown(&self) {
         let worker = self.0.worker.lock().take();
@@ -336,6 +363,7 @@ impl Recall {
         }
         self.0.is_shut.store(true, Relaxed);
         self.0.tick();
+        self.0.alerts.hub.shut(DRAIN);
     }
 }
 

@@ -40,9 +40,11 @@ pub(crate) enum Part {
     Tick,
     /// Scratch memory of running questions.
     Queries,
+    /// Rules, their alerts, and events.
+    Alerts,
 }
 
-pub(crate) const PARTS: [Part; 8] = [
+pub(crate) const PARTS: [Part; 9] = [
     Part::Series,
     Part::Names,
     Part::Index,
@@ -51,6 +53,7 @@ pub(crate) const PARTS: [Part; 8] = [
     Part::History,
     Part::Tick,
     Part::Queries,
+    Part::Alerts,
 ];
 
 impl Part {
@@ -65,11 +68,15 @@ impl Part {
             Part::History => "history",
             Part::Tick => "tick",
             Part::Queries => "queries",
+            Part::Alerts => "alerts",
         }
     }
 
     pub(crate) fn is_live(self) -> bool {
-        !matches!(self, Part::History | Part::Tick | Part::Queries)
+        !matches!(
+            self,
+            Part::History | Part::Tick | Part::Queries | Part::Alerts
+        )
     }
 }
 
@@ -189,6 +196,11 @@ impl Ledger {
         self.budget() / 4
     }
 
+    /// What alerts may take at most.
+    fn alert_limit(&self) -> usize {
+        self.budget() / 8
+    }
+
     /// Bytes that are neither used nor taken by running questions, which give theirs back by themselves.
     pub(crate) fn free(&self) -> usize {
         self.free.load(Relaxed) + self.part(Part::Queries)
@@ -208,6 +220,9 @@ impl Ledger {
     /// Charges `bytes` to `part`, or changes nothing.
     pub(crate) fn reserve(&self, part: Part, bytes: usize) -> Result<(), Full> {
         if part == Part::Queries && self.part(part).saturating_add(bytes) > self.query_limit() {
+            return Err(Full);
+        }
+        if part == Part::Alerts && self.part(part).saturating_add(bytes) > self.alert_limit() {
             return Err(Full);
         }
         if part.is_live() && raise(&self.live, bytes, self.live_limit()).is_err() {

@@ -53,6 +53,8 @@ mod util;
 
 // Models of live cells need none of these, and loom has no threads for them.
 #[cfg(not(loom))]
+mod alerts;
+#[cfg(not(loom))]
 mod builder;
 #[cfg(not(loom))]
 mod clock;
@@ -81,6 +83,10 @@ pub use model::{Labels, MetricKind, Timestamp};
 
 #[cfg(not(loom))]
 pub use self::{
+    alerts::{
+        Alert, AlertEvent, AlertFilter, AlertGroup, AlertReceiver, AlertRule, AlertState, Alerts,
+        CallbackStats, Condition, NoData, RuleStatus, Severity, Subscription,
+    },
     builder::RecallBuilder,
     clock::{Clock, ManualClock, mins, secs},
     config::{MemoryProfile, ProfileConfig, RetentionRule, Tier},

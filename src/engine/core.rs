@@ -7,6 +7,7 @@ use super::{
     worker::Worker,
 };
 use crate::{
+    alerts::{Board, Now},
     clock::Clock,
     config::{MOST_TIERS, Plan, RetentionRule, TierPlan},
     error::Error,
@@ -42,6 +43,7 @@ pub(crate) struct Core {
     pub(crate) is_shut: AtomicBool,
     /// When the store became the process's, on its clock; [`u64::MAX`]: it has not.
     pub(crate) installed_ns: AtomicU64,
+    pub(crate) alerts: Arc<Board>,
     published: Arc<Mutex<Arc<Timeline>>>,
 }
 
@@ -112,8 +114,15 @@ impl Core {
             let live = Arc::new(Live::new(ledger.clone(), limits)?);
             let rules = std::mem::take(&mut plan.rules);
             live.classes.change(|_| Ok::<_, Full>(rules))?;
-            let engine = Engine::new(&plan, &clock, ledger)?;
+            let engine = Engine::new(&plan, &clock, ledger.clone())?;
+            let hands = clock.clone();
+            let now = Now {
+                ns: clock.elapsed_ns(),
+                at: Timestamp::from_millis(clock.wall_ms()),
+            };
+            let alerts = Board::new(ledger, now, move || hands.elapsed_ns())?;
             Ok(Self {
+                alerts,
                 live,
                 published: engine.published(),
                 engine: Mutex::new(engine),
@@ -174,6 +183,7 @@ impl Core {
         self.counts.turn();
         self.counts.strange.turn();
         self.live.turn();
+        self.alerts.turn();
     }
 
     pub(crate) fn timeline(&self) -> Arc<Timeline> {
@@ -454,6 +464,12 @@ impl Core {
 }
 
 impl Ask for Core {
+    fn knows(&self, kind: MetricKind, name: &str) -> bool {
+        // What an allocation emits while names are locked must not look for that lock.
+        let _busy = Busy::enter();
+        self.has(kind, name)
+    }
+
     /// Members before the timeline: what a tick between the two changes is in the timeline then, with what was before.
     fn find(&self, query: &Query) -> Result<Found, Missing> {
         // What an allocation emits while a shard is locked must not look for that lock, nor ask.

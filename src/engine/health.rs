@@ -62,6 +62,7 @@ impl Core {
         self.overflow(&self.live.histograms, &mut reasons);
         self.memory_reasons(&mut reasons);
         self.tick_reasons(&mut reasons);
+        reasons.extend(self.alerts.reasons());
         self.strange_questions(&mut reasons);
         reasons.extend(self.deaf());
         Health { reasons }

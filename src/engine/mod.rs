@@ -9,6 +9,7 @@ mod strange;
 mod summary;
 mod tick;
 mod values;
+mod vitals;
 mod worker;
 
 pub(crate) use self::{

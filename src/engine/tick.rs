@@ -1,6 +1,7 @@
 //! The tick: one synchronous function that turns what was recorded into a frame of history.
 //!
-//! Always in this order: read live cells into a draft; commit the draft to history; leave room for what comes; report.
+//! Always in this order: read live cells into a draft; commit the draft to history; leave room for what comes; evaluate
+//! alerts; report.
 //! A tick at the same instant as the one before joins its frame, so calling it too often loses nothing.
 
 use super::core::Core;
@@ -33,6 +34,7 @@ pub struct Tick {
 /// What became of a tick.
 pub(super) struct Done {
     tick: Tick,
+    end_ns: u64,
     pub(super) evicted: u64,
 }
 
@@ -187,6 +189,7 @@ impl Engine {
                 at: Timestamp::from_millis(span.wall_ms),
                 merged: commit == Commit::Merged,
             },
+            end_ns,
             evicted: swept.evicted,
         }
     }
@@ -217,6 +220,13 @@ impl Core {
             let done = engine.run(self, begin_ns, None);
             let took = self.clock.elapsed_ns().saturating_sub(begin_ns);
             self.counts.slowest_ns.fetch_max(took, Relaxed);
+            done
+        });
+        let tick = tick.map(|done| {
+            // Without the engine's lock, and without the mark of a recording: rules ask questions. It is still the tick.
+            if let Some(_ticking) = Ticking::enter() {
+                self.evaluate_alerts(done.end_ns, done.tick.at);
+            }
             done.tick
         });
         tick.unwrap_or_else(|| {

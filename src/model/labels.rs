@@ -46,6 +46,34 @@ impl Labels {
         Self(iter(bytes).map(|(n, v)| (n.into(), v.into())).collect())
     }
 
+    /// Bytes on the heap.
+    pub(crate) fn bytes(&self) -> usize {
+        let text = |text: &str| (2 * size_of::<usize>() + text.len()).next_multiple_of(8);
+        let texts = self.iter().map(|(name, value)| text(name) + text(value));
+        2 * size_of::<usize>() + size_of_val(&*self.0) + texts.sum::<usize>()
+    }
+
+    /// A copy that shares nothing, with others beside them; of a name that both have, the other.
+    pub(crate) fn with<'a>(&'a self, more: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut all: Vec<(Arc<str>, Arc<str>)> = Vec::with_capacity(self.len());
+        for (name, value) in self.iter().chain(more) {
+            all.retain(|(known, _)| **known != *name);
+            if !value.is_empty() {
+                all.push((name.into(), value.into()));
+            }
+        }
+        all.sort();
+        Self(all.into())
+    }
+
+    /// A copy of those that have one of these names, which shares nothing.
+    pub(crate) fn only(&self, names: &[Box<str>]) -> Self {
+        let kept = self
+            .iter()
+            .filter(|(n, _)| names.iter().any(|name| **name == **n));
+        Self(kept.map(|(n, v)| (n.into(), v.into())).collect())
+    }
+
     /// For each of `names`, the value that canonical `bytes` have for it; a label that is absent is left out.
     pub(crate) fn select(bytes: &[u8], names: &[Box<str>]) -> Self {
         let kept = selected(bytes, names);

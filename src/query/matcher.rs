@@ -78,6 +78,16 @@ impl PartialEq for Matcher {
 }
 
 impl Matcher {
+    /// Whether the value is a pattern.
+    pub(crate) fn is_pattern(&self) -> bool {
+        matches!(self.value, Wanted::Pattern(..))
+    }
+
+    /// The value or pattern, as it was given.
+    pub(crate) fn text(&self) -> &str {
+        self.value.as_str()
+    }
+
     pub(crate) fn accepts(&self, value: &str) -> bool {
         self.value.fits(value) == self.is
     }

@@ -16,12 +16,12 @@ mod pile_shape;
 mod piled;
 mod question;
 mod questions;
+mod ruled;
 mod scatter;
 mod selection;
 mod shape;
 mod sides;
 
-pub(crate) use self::selection::{Ask, Found, Member, Missing, Query, Sum, Values};
 pub use self::{
     aggregation::Aggregation,
     answer::{Answer, Bucket, Direction, Stats, Trend},
@@ -31,6 +31,12 @@ pub use self::{
         Counters, Every, EveryBy, Gauges, Histograms, Kind, Live, Now, NowBy, Over, OverBy, Point,
         Read, Rule, RuleOver, Shape, Steps, Window,
     },
+};
+pub(crate) use self::{
+    matcher::{Matcher, Wanted},
+    measure::Term,
+    ruled::{Ruled, Shift, ask_for_rule},
+    selection::{Ask, Found, Member, Missing, Query, Range, Sum, Values},
 };
 
 use crate::model::Timestamp;

@@ -5,7 +5,7 @@ use super::{
     answer::Answer,
     matcher::{Matcher, Wanted},
     question::Question,
-    shape::{Answers, Kind, Now, Rows, Sealed, Shape, Steps, Window, Word},
+    shape::{Answers, Kind, Now, Rows, Rule, Sealed, Shape, Steps, Window, Word},
 };
 use crate::{
     error::Error,
@@ -120,7 +120,10 @@ pub(crate) enum Missing {
 }
 
 /// How questions reach a store.
-pub(crate) trait Ask: Send + Sync + 'static {
+pub(crate) trait Ask: Send + Sync {
+    /// Whether there is a metric of this kind and name. Not counted for `health` if there is none.
+    fn knows(&self, kind: MetricKind, name: &str) -> bool;
+
     /// What the store knows of a question. What is missing is counted for `health`.
     fn find(&self, query: &Query) -> Result<Found, Missing>;
 
@@ -211,6 +214,24 @@ impl<K: Kind> Selection<K> {
                 step: None,
             },
             from: Some(from),
+            kind: PhantomData,
+        }
+    }
+}
+
+impl<K: Kind> Selection<K, Rule> {
+    /// A question of a rule, without a store.
+    pub(crate) fn of_rule(name: &str) -> Self {
+        Self {
+            query: Query {
+                kind: K::KIND,
+                name: name.into(),
+                matchers: Vec::new(),
+                by: Vec::new(),
+                window: None,
+                step: None,
+            },
+            from: None,
             kind: PhantomData,
         }
     }
@@ -458,11 +479,7 @@ impl Question<'_> {
     /// What an aggregation says, for each group and step.
     pub(crate) fn evaluate(&self, aggregation: Aggregation) -> Result<Rows<Answer>, Error> {
         aggregation.check(self.query)?;
-        let rows = match self.query.kind {
-            MetricKind::Counter => self.counter_answers(aggregation),
-            MetricKind::Gauge => self.gauge_answers(aggregation),
-            MetricKind::Histogram => self.histogram_answers(aggregation),
-        };
+        let rows = self.readings(aggregation);
         let rows = rows.map_err(|missing| self.from.explain(self.query, missing))?;
         let mut answers = rows.iter().flat_map(|(_, points)| points);
         let is_covered = answers.any(|point| point.value.is_some());
@@ -471,6 +488,15 @@ impl Question<'_> {
             return Ok(rows);
         }
         Err(self.uncovered())
+    }
+
+    /// The same, also where nothing is covered. The aggregation must suit the question.
+    pub(super) fn readings(&self, aggregation: Aggregation) -> Result<Rows<Answer>, Missing> {
+        match self.query.kind {
+            MetricKind::Counter => self.counter_answers(aggregation),
+            MetricKind::Gauge => self.gauge_answers(aggregation),
+            MetricKind::Histogram => self.histogram_answers(aggregation),
+        }
     }
 
     fn uncovered(&self) -> Error {

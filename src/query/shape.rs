@@ -135,10 +135,7 @@ impl Word<'_> {
     }
 
     fn measure(self) -> Measure {
-        Measure {
-            query: self.query.clone(),
-            aggregation: self.aggregation,
-        }
+        Measure::ask(self.query.clone(), self.aggregation)
     }
 }
 

@@ -1,0 +1,265 @@
+//! What waits for one subscriber: a bounded queue, and the groups of a storm that are being gathered.
+//!
+//! The oldest goes when there is no room: the newest state is what counts. Every event that was offered is delivered,
+//! dropped, or still here.
+
+use super::super::{event::AlertEvent, kept::Kept};
+use crate::{
+    ledger::{Full, Ledger},
+    model::Labels,
+    util::layout,
+};
+use std::{collections::VecDeque, fmt, mem, sync::Arc};
+
+/// Events that wait at most, grouped ones included.
+pub(super) const MOST_EVENTS: usize = 1_024;
+/// Groups that are gathered at a time; the oldest is delivered early when there are more.
+const MOST_GROUPS: usize = 256;
+
+/// Events of a storm that have the same values of the labels that they were grouped by.
+///
+/// Shown as the labels and the number of events, and an event a line.
+pub struct AlertGroup {
+    labels: Labels,
+    events: Vec<AlertEvent>,
+    since_ns: u64,
+    kept: Kept,
+}
+
+impl AlertGroup {
+    /// The values of the labels that were grouped by.
+    #[must_use]
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// Its events, oldest first; at least one.
+    #[must_use]
+    pub fn events(&self) -> &[AlertEvent] {
+        &self.events
+    }
+
+    fn new(ledger: &Arc<Ledger>, labels: Labels, since_ns: u64) -> Result<Self, Full> {
+        // With the box that it is delivered in.
+        let bytes = size_of::<Self>() + labels.bytes();
+        let kept = Kept::new(ledger, bytes)?;
+        Ok(Self {
+            labels,
+            events: Vec::new(),
+            since_ns,
+            kept,
+        })
+    }
+
+    fn push(&mut self, event: AlertEvent) -> Result<(), Full> {
+        let capacity = self.events.capacity();
+        if self.events.len() == capacity {
+            let larger = layout::grown(capacity);
+            self.kept.add(layout::vec::<AlertEvent>(larger))?;
+            layout::regrow(&mut self.events, larger);
+            self.kept.give_back(layout::vec::<AlertEvent>(capacity));
+        }
+        self.events.push(event);
+        Ok(())
+    }
+}
+
+impl fmt::Display for AlertGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} events of {}", self.events.len(), self.labels)?;
+        for event in &self.events {
+            write!(f, "\n  {event}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for AlertGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AlertGroup({self})")
+    }
+}
+
+/// One delivery.
+pub(crate) enum Item {
+    One(AlertEvent),
+    Group(Box<AlertGroup>),
+}
+
+impl Item {
+    pub(super) fn events(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Group(group) => group.events.len(),
+        }
+    }
+}
+
+/// Labels to group by, and how long a group is gathered.
+pub(crate) struct Grouping {
+    pub(crate) by: Box<[Box<str>]>,
+    pub(crate) window_ns: u64,
+}
+
+/// The queue and the groups of one subscriber. Under its lock.
+pub(super) struct Inbox {
+    queue: VecDeque<Item>,
+    groups: Vec<AlertGroup>,
+    grouping: Option<Grouping>,
+    /// Events in `queue` and `groups`.
+    waiting: usize,
+    dropped: u64,
+    /// The buffers of `queue` and `groups`.
+    kept: Kept,
+}
+
+impl Inbox {
+    pub(super) fn new(kept: Kept, grouping: Option<Grouping>) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            groups: Vec::new(),
+            grouping,
+            waiting: 0,
+            dropped: 0,
+            kept,
+        }
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Events that were dropped, ever.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Takes an event in; gives how many were dropped for it.
+    pub(super) fn offer(&mut self, event: &AlertEvent, now_ns: u64) -> u64 {
+        let before = self.dropped;
+        while self.waiting >= MOST_EVENTS && self.drop_oldest() {}
+        let taken = match &self.grouping {
+            None => self.enqueue(Item::One(event.clone())),
+            Some(_) => self.gather(event, now_ns),
+        };
+        if taken.is_err() {
+            self.dropped += 1;
+        }
+        self.dropped - before
+    }
+
+    /// The oldest event goes; false: there is none.
+    fn drop_oldest(&mut self) -> bool {
+        let lost = match self.queue.pop_front() {
+            Some(item) => item.events(),
+            None if self.groups.is_empty() => return false,
+            None => self.groups.remove(0).events.len(),
+        };
+        self.waiting -= lost;
+        self.dropped += lost as u64;
+        true
+    }
+
+    fn enqueue(&mut self, item: Item) -> Result<(), Full> {
+        let events = item.events();
+        while self.grow_queue().is_err() {
+            // Without memory for a longer queue the newest still go before the oldest.
+            if self.queue.is_empty() || !self.drop_oldest() {
+                return Err(Full);
+            }
+        }
+        self.queue.push_back(item);
+        self.waiting += events;
+        Ok(())
+    }
+
+    fn grow_queue(&mut self) -> Result<(), Full> {
+        let capacity = self.queue.capacity();
+        if self.queue.len() < capacity {
+            return Ok(());
+        }
+        let larger = layout::grown(capacity);
+        self.kept.add(layout::vec::<Item>(larger))?;
+        let mut queue = VecDeque::with_capacity(larger);
+        queue.append(&mut self.queue);
+        self.queue = queue;
+        self.kept.give_back(layout::vec::<Item>(capacity));
+        Ok(())
+    }
+
+    fn gather(&mut self, event: &AlertEvent, now_ns: u64) -> Result<(), Full> {
+        let by = self
+            .grouping
+            .as_ref()
+            .map_or(&[][..], |grouping| &grouping.by);
+        let labels = event.labels().only(by);
+        if let Some(group) = self.groups.iter_mut().find(|group| group.labels == labels) {
+            group.push(event.clone())?;
+            self.waiting += 1;
+            return Ok(());
+        }
+        if self.groups.len() >= MOST_GROUPS {
+            let oldest = self.groups.remove(0);
+            self.waiting -= oldest.events.len();
+            let lost = oldest.events.len() as u64;
+            if self.enqueue(Item::Group(Box::new(oldest))).is_err() {
+                self.dropped += lost;
+            }
+        }
+        let mut group = AlertGroup::new(self.kept.ledger(), labels, now_ns)?;
+        group.push(event.clone())?;
+        let capacity = self.groups.capacity();
+        if self.groups.len() == capacity {
+            let larger = layout::grown(capacity);
+            self.kept.add(layout::vec::<AlertGroup>(larger))?;
+            layout::regrow(&mut self.groups, larger);
+            self.kept.give_back(layout::vec::<AlertGroup>(capacity));
+        }
+        self.groups.push(group);
+        self.waiting += 1;
+        Ok(())
+    }
+
+    /// Groups whose time is over are ready; all of them at the end of time. Gives how many events were dropped.
+    pub(super) fn close_groups(&mut self, now_ns: u64) -> u64 {
+        let Some(grouping) = &self.grouping else {
+            return 0;
+        };
+        let before = self.dropped;
+        let window_ns = grouping.window_ns;
+        // In the order in which they began.
+        let open = self
+            .groups
+            .iter()
+            .position(|group| now_ns.saturating_sub(group.since_ns) < window_ns);
+        let open = open.unwrap_or(self.groups.len());
+        for _ in 0..open {
+            let group = self.groups.remove(0);
+            let events = group.events.len();
+            self.waiting -= events;
+            if self.enqueue(Item::Group(Box::new(group))).is_err() {
+                self.dropped += events as u64;
+            }
+        }
+        self.dropped - before
+    }
+
+    pub(super) fn take(&mut self) -> Option<Item> {
+        let item = self.queue.pop_front()?;
+        self.waiting -= item.events();
+        Some(item)
+    }
+
+    /// Drops all that waits; gives how many events that were.
+    pub(super) fn clear(&mut self) -> u64 {
+        let lost = mem::take(&mut self.waiting) as u64;
+        self.queue.clear();
+        self.groups.clear();
+        self.dropped += lost;
+        lost
+    }
+}
