@@ -3,7 +3,7 @@
 use crate::{
     alerts::{AlertEvent, AlertRule},
     clock::Clock,
-    config::{Config, MemoryProfile, ProfileConfig, RetentionRule},
+    config::{Config, HistogramRule, MemoryProfile, ProfileConfig, RetentionRule},
     error::Error,
     handle::Recall,
     recorder::RecallRecorder,
@@ -124,6 +124,27 @@ impl RecallBuilder {
     /// matches wins. Default: none.
     pub fn retain(mut self, rule: RetentionRule) -> Self {
         self.config.rules.push(rule);
+        self
+    }
+
+    /// How the histograms are exposed whose name fits a rule; the first that fits wins. Default: none, and so classic
+    /// buckets at powers of two.
+    pub fn expose(mut self, rule: HistogramRule) -> Self {
+        self.config.histograms.push(rule);
+        self
+    }
+
+    /// Exposed names end as they are recorded: without the unit that `describe_*` gave, and without `_total`, which
+    /// OpenMetrics demands of counters all the same. Default: off.
+    ///
+    /// ```
+    /// let (recorder, recall) = metrics_recall::Recall::builder().plain_names().build()?;
+    /// recorder.scope(|| metrics::counter!("orders").increment(1));
+    /// assert!(recall.render().ends_with("\norders 1\n"));
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    pub fn plain_names(mut self) -> Self {
+        self.config.plain_names = true;
         self
     }
 

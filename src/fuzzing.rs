@@ -5,6 +5,7 @@ pub mod segment;
 
 use crate::{
     codec::{buckets, distribution},
+    exposition,
     live::key,
     model::{glob::Glob, labels},
 };
@@ -71,6 +72,18 @@ pub fn canonical(key: &Key) -> Option<Vec<u8>> {
 #[must_use]
 pub fn same_labels(key: &Key, canonical: &[u8]) -> bool {
     key::same_labels(key, canonical)
+}
+
+/// The name under which a metric is exposed.
+#[must_use]
+pub fn exposed_metric(name: &str) -> String {
+    exposition::metric_name(name).into_owned()
+}
+
+/// The name under which a label is exposed.
+#[must_use]
+pub fn exposed_label(name: &str) -> String {
+    exposition::label_name(name).into_owned()
 }
 
 /// Whether a pattern fits the whole of a text.

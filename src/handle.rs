@@ -1,5 +1,7 @@
 //! What the application keeps: questions, memory, health, and the life of the store.
 
+mod render;
+
 use crate::{
     alerts::{AlertRule, Alerts},
     clock::Clock,
@@ -305,7 +307,9 @@ impl Recall {
     /// Whether anything was dropped, shortened or refused.
     #[must_use]
     pub fn health(&self) -> Health {
-        self.0.health()
+        let mut health = self.0.health();
+        health.add_some(self.renamed(), "exposed under another name");
+        health
     }
 
     /// All metrics, sorted by name and kind. Cost: one look at each name.

@@ -65,6 +65,8 @@ mod engine;
 #[cfg(not(loom))]
 mod error;
 #[cfg(not(loom))]
+mod exposition;
+#[cfg(not(loom))]
 mod handle;
 #[cfg(not(loom))]
 mod history;
@@ -89,9 +91,10 @@ pub use self::{
     },
     builder::RecallBuilder,
     clock::{Clock, ManualClock, mins, secs},
-    config::{MemoryProfile, ProfileConfig, RetentionRule, Tier},
+    config::{HistogramRule, MemoryProfile, ProfileConfig, RetentionRule, Tier},
     engine::{Freed, Health, Memory, MetricInfo, Retention, SeriesValue, Summary, Tick, Value},
     error::Error,
+    exposition::Format,
     handle::Recall,
     query::{Aggregation, Answer, Bucket, Direction, Measure, Point, Selection, Stats, Trend},
     recorder::RecallRecorder,

@@ -2,6 +2,7 @@
 
 use super::{
     classes,
+    exposed::{self, HistogramRule},
     profile::{MemoryProfile, ProfileConfig},
     retention::RetentionRule,
     tiers::{self, LONGEST, Layout, Row, TierPlan},
@@ -9,7 +10,7 @@ use super::{
 use crate::{
     error::Error,
     ledger::SMALLEST,
-    model::{frame::CLASSES, matcher::Rule, schema},
+    model::{frame::CLASSES, matcher::Rule, schema, shape::ShapeRule},
 };
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) metrics: Option<usize>,
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) rules: Vec<RetentionRule>,
+    pub(crate) histograms: Vec<HistogramRule>,
+    pub(crate) plain_names: bool,
 }
 
 /// A checked configuration.
@@ -41,6 +44,10 @@ pub(crate) struct Plan {
     pub(crate) tiers: Vec<TierPlan>,
     /// What series are like, and their class then; the first that fits decides.
     pub(crate) rules: Vec<Rule>,
+    /// How histograms are exposed; the first that fits decides.
+    pub(crate) shapes: Vec<ShapeRule>,
+    /// Exposed names get no suffixes of units and totals.
+    pub(crate) plain_names: bool,
     layout: Layout,
     pub(crate) series_per_metric: usize,
     pub(crate) metrics: usize,
@@ -69,6 +76,7 @@ impl Config {
             self.retention
                 .and_then(|d| range_problem("retention", d, resolution)),
         );
+        let shapes = exposed::shapes(&self.histograms, &mut problems);
         let has_tiers = problems.is_empty();
         problems.extend(limit_problems(&chosen, resolution));
         let planned = if has_tiers {
@@ -87,6 +95,8 @@ impl Config {
             retention: layout.rows.first().map_or(resolution, |row| row.keep),
             tiers,
             rules,
+            shapes,
+            plain_names: self.plain_names,
             layout,
             series_per_metric: chosen.max_series_per_metric,
             metrics: chosen.max_metrics,
@@ -189,6 +199,8 @@ impl Plan {
                 ("max_series_per_metric", plan.series_per_metric.to_string()),
                 ("max_metrics", plan.metrics.to_string()),
                 ("idle_timeout", format!("{:?}", plan.idle_timeout)),
+                ("expose", format!("{:?}", plan.shapes)),
+                ("plain_names", plan.plain_names.to_string()),
             ]
         };
         let pairs = settings(self).into_iter().zip(settings(other));

@@ -111,7 +111,7 @@ impl Core {
                 metrics: plan.metrics,
                 schema: plan.schema,
             };
-            let live = Arc::new(Live::new(ledger.clone(), limits)?);
+            let live = Arc::new(Live::shaped(ledger.clone(), limits, &plan.shapes)?);
             let rules = std::mem::take(&mut plan.rules);
             live.classes.change(|_| Ok::<_, Full>(rules))?;
             let engine = Engine::new(&plan, &clock, ledger.clone())?;

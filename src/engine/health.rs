@@ -28,6 +28,15 @@ impl Health {
     pub fn reasons(&self) -> &[String] {
         &self.reasons
     }
+
+    /// Adds sentences, and of many only some, with how many more there are.
+    pub(crate) fn add_some(&mut self, sentences: Vec<String>, what: &str) {
+        let more = sentences.len().saturating_sub(NAMED);
+        self.reasons.extend(sentences.into_iter().take(NAMED));
+        if more > 0 {
+            self.reasons.push(format!("{more} more metrics are {what}"));
+        }
+    }
 }
 
 impl fmt::Display for Health {

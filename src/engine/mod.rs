@@ -1,6 +1,7 @@
 //! What moves the data: the tick, the worker that calls it, and the report about both.
 
 mod core;
+mod expose;
 mod forget;
 mod health;
 mod info;

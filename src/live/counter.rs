@@ -252,6 +252,13 @@ impl Entry<Counter> {
         self.reading().total().wrapping_sub(self.memory.before)
     }
 
+    /// As [`Entry::total`], as the last tick saw it.
+    pub(crate) fn seen_total(&self) -> u64 {
+        let series = self.cells.series();
+        let total = series.map_or(0, |series| read_ghost(series, &self.memory).total());
+        total.saturating_sub(self.memory.before)
+    }
+
     /// Everything that was ever counted.
     pub(crate) fn reading(&self) -> CounterReading {
         match &self.cells {

@@ -9,6 +9,7 @@ use super::{
     lanes::{LaneCell, Lanes},
     name::Name,
     series::{Kind, Series},
+    tally::Tally,
 };
 use crate::{
     ledger::{Ledger, Part},
@@ -139,6 +140,8 @@ pub(crate) struct HistogramMemory {
     /// Sum of all values, in twice the precision.
     pub(crate) sum: f64,
     pub(crate) rest: f64,
+    /// By bucket, for exposition.
+    pub(crate) tally: Tally,
 }
 
 /// What was recorded since the last tick, but for the buckets.

@@ -24,6 +24,7 @@ pub(crate) mod registry;
 pub(crate) mod remove;
 mod series;
 mod stripes;
+mod tally;
 #[cfg(not(loom))]
 mod threads;
 mod visit;
@@ -36,6 +37,7 @@ pub(crate) use self::{
     counter::Counter,
     gauge::Gauge,
     histogram::Histogram,
+    marks::Marks,
     name::Name,
     series::{Entry, Kind},
 };
@@ -44,10 +46,11 @@ use self::{
     classes::Classes,
     describe::Descriptions,
     offenders::Offenders,
-    registry::{Limits, Registry},
+    registry::{Folds, Limits, Registry},
 };
 use crate::{
     ledger::{Full, Ledger, Part},
+    model::{schema::Schema, shape::ShapeRule},
     util::{recent::Recent, sync::Arc},
 };
 
@@ -75,17 +78,51 @@ impl Live {
     /// # Errors
     ///
     /// [`Full`] when the budget cannot hold even an empty store.
+    #[cfg(test)]
     pub(crate) fn new(ledger: Arc<Ledger>, limits: Limits) -> Result<Self, Full> {
+        Self::shaped(ledger, limits, &[])
+    }
+
+    /// With rules of how histograms are exposed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Live::new`].
+    pub(crate) fn shaped(
+        ledger: Arc<Ledger>,
+        limits: Limits,
+        shapes: &[ShapeRule],
+    ) -> Result<Self, Full> {
         static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
         ledger.reserve(Part::Names, size_of::<Offenders>())?;
         let offenders = Arc::new(Offenders::new());
         let classes = Arc::new(Classes::new(ledger.clone()));
+        let folds = Arc::new(Folds::new(shapes, Schema::get(limits.schema)));
+        ledger.reserve(Part::Names, folds.bytes())?;
         let most = limits.metrics.saturating_mul(2);
         Ok(Self {
             id: NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
-            counters: Registry::new(ledger.clone(), limits, offenders.clone(), classes.clone())?,
-            gauges: Registry::new(ledger.clone(), limits, offenders.clone(), classes.clone())?,
-            histograms: Registry::new(ledger.clone(), limits, offenders.clone(), classes.clone())?,
+            counters: Registry::new(
+                ledger.clone(),
+                limits,
+                offenders.clone(),
+                classes.clone(),
+                folds.clone(),
+            )?,
+            gauges: Registry::new(
+                ledger.clone(),
+                limits,
+                offenders.clone(),
+                classes.clone(),
+                folds.clone(),
+            )?,
+            histograms: Registry::new(
+                ledger.clone(),
+                limits,
+                offenders.clone(),
+                classes.clone(),
+                folds.clone(),
+            )?,
             descriptions: Descriptions::new(ledger.clone(), most)?,
             offenders,
             classes,

@@ -3,7 +3,7 @@
 use super::marks::Marks;
 use crate::{
     ledger::{Ledger, Part},
-    model::{frame::SeriesId, schema::Schema},
+    model::{frame::SeriesId, schema::Schema, shape::Fold},
     util::{
         layout,
         recent::Recent,
@@ -21,6 +21,8 @@ pub(crate) struct Name {
     /// address has this name, without looking.
     address: usize,
     pub(crate) schema: &'static Schema,
+    /// In which buckets a histogram is counted for exposition.
+    pub(crate) fold: Fold,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) members: Mutex<Members>,
     /// What counters had that were evicted and forgotten: part of the name's total for ever.
@@ -69,7 +71,7 @@ const HOLE: Member = Member {
 };
 
 impl Name {
-    pub(crate) fn new(key: &Key, schema: &'static Schema, ledger: Arc<Ledger>) -> Self {
+    pub(crate) fn new(key: &Key, schema: &'static Schema, fold: Fold, ledger: Arc<Ledger>) -> Self {
         let text: std::borrow::Cow<'static, str> = key.name_shared().into();
         let address = match &text {
             std::borrow::Cow::Borrowed(text) => text.as_ptr().addr(),
@@ -79,6 +81,7 @@ impl Name {
             text: text.into(),
             address,
             schema,
+            fold,
             ledger,
             members: Mutex::default(),
             retired: AtomicU64::new(0),

@@ -74,7 +74,12 @@ impl<K: Kind> Registry<K> {
             return None;
         }
         let schema = Schema::get(self.limits.schema);
-        let name = Arc::new(Name::new(key, schema, self.ledger.clone()));
+        let name = Arc::new(Name::new(
+            key,
+            schema,
+            self.folds.of(text),
+            self.ledger.clone(),
+        ));
         let claim = self.classes.claim(&Subject {
             name: text,
             kind: K::KIND,

@@ -17,7 +17,10 @@ use crate::{
     ledger::{Full, Ledger, Part},
     model::{
         frame::{CLASS_BITS, CLASSES, SeriesId},
+        glob::Glob,
         matcher::Subject,
+        schema::Schema,
+        shape::{Fold, ShapeRule},
     },
     util::{
         bits::low,
@@ -48,6 +51,35 @@ pub(crate) struct Limits {
     pub(crate) series_per_metric: usize,
     pub(crate) metrics: usize,
     pub(crate) schema: u8,
+}
+
+/// By which buckets histograms are counted: the first pattern that a name fits.
+#[derive(Debug, Default)]
+pub(crate) struct Folds(Box<[(Glob, Fold)]>);
+
+impl Folds {
+    pub(crate) fn new(rules: &[ShapeRule], schema: &Schema) -> Self {
+        let fold = |(glob, shape): &ShapeRule| (glob.clone(), Fold::new(shape, schema));
+        Self(rules.iter().map(fold).collect())
+    }
+
+    /// Bytes on the heap.
+    pub(crate) fn bytes(&self) -> usize {
+        let bounds = |fold: &Fold| match fold {
+            Fold::Bounds(bounds) => 2 * size_of::<usize>() + size_of_val::<[_]>(bounds),
+            _ => 0,
+        };
+        let texts = self
+            .0
+            .iter()
+            .map(|(glob, fold)| glob.as_str().len() + bounds(fold));
+        layout::arc::<Self>() + layout::vec::<(Glob, Fold)>(self.0.len()) + texts.sum::<usize>()
+    }
+
+    pub(super) fn of(&self, name: &str) -> Fold {
+        let found = self.0.iter().find(|(glob, _)| glob.matches(name));
+        found.map_or(Fold::Octaves, |(_, fold)| fold.clone())
+    }
 }
 
 /// Series of one shard, found by their keys' hash.
@@ -86,6 +118,7 @@ pub(crate) struct Registry<K: Kind> {
     pub(crate) ledger: Arc<Ledger>,
     pub(super) seed: Seed,
     pub(super) limits: Limits,
+    pub(super) folds: Arc<Folds>,
     /// Series with cells.
     pub(crate) live: AtomicUsize,
     pub(super) name_count: AtomicUsize,
@@ -115,6 +148,7 @@ impl<K: Kind> Registry<K> {
         limits: Limits,
         offenders: Arc<Offenders>,
         classes: Arc<Classes>,
+        folds: Arc<Folds>,
     ) -> Result<Self, Full> {
         let shards = layout::vec::<Mutex<Shard<K>>>(SHARDS);
         let names = layout::vec::<Mutex<NameShard<K>>>(NAME_SHARDS);
@@ -129,6 +163,7 @@ impl<K: Kind> Registry<K> {
             ledger,
             seed: Seed::random(),
             limits,
+            folds,
             live: AtomicUsize::new(0),
             name_count: AtomicUsize::new(0),
             nameless: Recent::new(),

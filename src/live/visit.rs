@@ -289,6 +289,16 @@ impl Visit for Histogram {
         let memory = &mut entry.memory;
         memory.count = memory.count.wrapping_add(count);
         (memory.sum, memory.rest) = two_sum(memory.sum, memory.rest, gathered.sum);
+        let Collector {
+            fine,
+            spans,
+            ledger,
+            ..
+        } = &*to;
+        let name = &series.name;
+        memory
+            .tally
+            .add(&name.fold, name.schema, fine, spans, ledger);
         to.encode(count);
         let end = u32::try_from(to.draft.bytes.len()).unwrap_or(u32::MAX);
         let (min, max) = gathered.extremes();

@@ -136,7 +136,7 @@ pub(crate) fn selected<'a>(
 }
 
 /// Reads canonical bytes; ends at the first byte that does not fit the form.
-pub(crate) fn iter(bytes: &[u8]) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn iter(bytes: &[u8]) -> impl Iterator<Item = (&str, &str)> + Clone {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         let name = take(&mut rest)?;

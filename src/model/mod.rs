@@ -3,11 +3,13 @@
 mod kind;
 mod timestamp;
 
+pub(crate) mod family;
 pub(crate) mod frame;
 pub(crate) mod glob;
 pub(crate) mod labels;
 pub(crate) mod matcher;
 pub(crate) mod schema;
+pub(crate) mod shape;
 
 pub use kind::MetricKind;
 pub use labels::Labels;

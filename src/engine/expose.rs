@@ -1,0 +1,308 @@
+//! The traversal for exposition: metrics in a stable order, and what the last tick saw of each of their series.
+//!
+//! Nothing here reads a live cell's moving state, and nothing changes anything. A shard's lock is held for as long as it
+//! takes to copy one series' labels and numbers.
+
+use super::core::{Asked, Core};
+use crate::{
+    live::{
+        Busy, Counter, Entry, Gauge, Histogram, Marks, Name, registry::Registry, remove::is_shown,
+    },
+    model::{
+        Labels, MetricKind,
+        family::{Buckets, Metric, Totals, Value, Visit},
+        frame::SeriesId,
+        labels,
+        schema::{Code, Schema, fold_code},
+        shape::{Fold, Shape},
+    },
+    query::{Histograms, Selection, Stats},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+/// Classic buckets at powers of two that a metric has at most, beside the one for zeros; with more, every second one goes,
+/// or three of four.
+const MOST_OCTAVES: usize = 40;
+
+/// Bytes that a key may have, and room for buckets: what is copied under a lock never allocates there.
+const LONGEST_LABELS: usize = 8 << 10;
+
+/// What is copied of one series.
+struct Copied<T> {
+    labels: Vec<u8>,
+    value: T,
+}
+
+/// Calls `visit` with each series that has a value to show.
+fn each<K: Asked, T>(
+    core: &Core,
+    name: &Arc<Name>,
+    empty: T,
+    read: impl Fn(&Entry<K>, &mut T) -> bool,
+    mut visit: impl FnMut(&[u8], &mut T),
+) {
+    let registry = K::registry(&core.live);
+    let mut copied = Copied {
+        labels: Vec::with_capacity(LONGEST_LABELS),
+        value: empty,
+    };
+    for id in ids(registry, name) {
+        // What an allocation emits while a series is locked must not look for that lock.
+        let busy = Busy::enter();
+        let found = registry.with(id, |entry| {
+            let series = entry.cells.series()?;
+            // Evicted series are gone for a scraper; that is no dip but an end.
+            let shown = std::ptr::eq::<Name>(&raw const *series.name, &raw const **name)
+                && !entry.cells.as_slice().is_empty()
+                && is_shown(entry, name);
+            if !shown || !read(entry, &mut copied.value) {
+                return None;
+            }
+            copied.labels.clear();
+            copied.labels.extend_from_slice(&series.labels);
+            Some(())
+        });
+        drop(busy);
+        if found.flatten().is_some() {
+            visit(&copied.labels, &mut copied.value);
+        }
+    }
+}
+
+/// Series of a name, in the order in which they were registered, each once.
+fn ids<K: Asked>(registry: &Registry<K>, name: &Name) -> Vec<SeriesId> {
+    let _busy = Busy::enter();
+    let mut ids = Vec::with_capacity(name.members.lock().len());
+    loop {
+        let before = registry.forgotten.load(Relaxed);
+        ids.clear();
+        name.for_each_member(Marks::NONE, |id| ids.push(id));
+        if registry.forgotten.load(Relaxed) == before {
+            return ids;
+        }
+    }
+}
+
+impl Core {
+    /// All metrics, by name and kind.
+    pub(crate) fn exposed(&self) -> Vec<Metric> {
+        let infos = self.metrics().into_iter();
+        infos
+            .map(|info| Metric {
+                shape: self.shape_of(&info.name),
+                name: info.name.into(),
+                kind: info.kind,
+                unit: info.unit,
+                help: info.description.map(Into::into),
+            })
+            .collect()
+    }
+
+    fn shape_of(&self, name: &str) -> Shape {
+        let found = self.plan.shapes.iter().find(|(glob, _)| glob.matches(name));
+        found.map_or(Shape::default(), |(_, shape)| shape.clone())
+    }
+
+    /// Calls `visit` with the series of a metric. With `native`, histograms that are to be native are.
+    pub(crate) fn each_series(
+        self: &Arc<Self>,
+        metric: &Metric,
+        native: bool,
+        visit: &mut Visit<'_>,
+    ) {
+        let live = &self.live;
+        match metric.kind {
+            MetricKind::Counter => {
+                if let Some(name) = live.counters.find_name(&metric.name) {
+                    let read = |entry: &Entry<Counter>, to: &mut u64| {
+                        *to = entry.seen_total();
+                        true
+                    };
+                    each(self, &name, 0, read, |labels, n| {
+                        visit(labels, Value::Counter(*n));
+                    });
+                }
+            }
+            MetricKind::Gauge => {
+                if let Some(name) = live.gauges.find_name(&metric.name) {
+                    let read = |entry: &Entry<Gauge>, to: &mut f64| {
+                        *to = entry.memory.last;
+                        !to.is_nan()
+                    };
+                    each(self, &name, 0.0, read, |labels, x| {
+                        visit(labels, Value::Gauge(*x));
+                    });
+                }
+            }
+            MetricKind::Histogram => {
+                if let Some(name) = live.histograms.find_name(&metric.name) {
+                    self.each_histogram(&name, &metric.shape, native, visit);
+                }
+            }
+        }
+    }
+
+    fn each_histogram(
+        self: &Arc<Self>,
+        name: &Arc<Name>,
+        shape: &Shape,
+        native: bool,
+        visit: &mut Visit<'_>,
+    ) {
+        let scale = name.schema.scale();
+        match shape {
+            Shape::Summary(window) => self.each_summary(name, *window, visit),
+            Shape::Native if native => {
+                each(
+                    self,
+                    name,
+                    Tallied::default(),
+                    read_tally,
+                    |labels, tallied| {
+                        let buckets = Buckets::Native(scale, &tallied.counts);
+                        visit(labels, Value::Histogram(tallied.totals, buckets));
+                    },
+                );
+            }
+            Shape::Bounds(bounds) => {
+                let bounds: Vec<_> = (0..).zip(bounds.iter().copied()).collect();
+                self.each_classic(name, &bounds, |code| code, visit);
+            }
+            Shape::PowersOfTwo | Shape::Native => {
+                let to_octave = |code| match name.fold {
+                    Fold::Codes => fold_code(code, scale, 0),
+                    _ => code,
+                };
+                let bounds = self.octaves(name, to_octave);
+                self.each_classic(name, &bounds, to_octave, visit);
+            }
+        }
+    }
+
+    /// Keys and upper bounds of the octaves in which some series of `name` has values, each with the one before it, where
+    /// they begin.
+    fn octaves(&self, name: &Arc<Name>, to_octave: impl Fn(Code) -> Code) -> Vec<(Code, f64)> {
+        let mut keys = BTreeSet::new();
+        each(self, name, Tallied::default(), read_tally, |_, tallied| {
+            for (code, _) in &tallied.counts {
+                let key = to_octave(*code);
+                if keys.insert(key) && key != 0 {
+                    keys.insert(key - 1);
+                }
+            }
+        });
+        let mut step = 1;
+        while keys.len() > MOST_OCTAVES {
+            step *= 2;
+            let last = keys.last().copied();
+            keys.retain(|key| *key == 0 || key.rem_euclid(step) == 0 || Some(*key) == last);
+        }
+        let bound = |key: Code| (key, Schema::get(0).range_of(key).1);
+        keys.into_iter().map(bound).collect()
+    }
+
+    /// Classic buckets: `bounds` are keys and upper bounds.
+    fn each_classic(
+        &self,
+        name: &Arc<Name>,
+        bounds: &[(Code, f64)],
+        key_of: impl Fn(Code) -> Code,
+        visit: &mut Visit<'_>,
+    ) {
+        let mut cumulative = Vec::with_capacity(bounds.len());
+        each(
+            self,
+            name,
+            Tallied::default(),
+            read_tally,
+            |labels, tallied| {
+                cumulative.clear();
+                let mut counts = tallied.counts.iter().peekable();
+                let mut sum = 0u64;
+                for (key, bound) in bounds {
+                    while let Some((_, count)) = counts.next_if(|(code, _)| key_of(*code) <= *key) {
+                        sum = sum.wrapping_add(*count);
+                    }
+                    cumulative.push((*bound, sum));
+                }
+                let buckets = Buckets::Classic(&cumulative);
+                visit(labels, Value::Histogram(tallied.totals, buckets));
+            },
+        );
+    }
+
+    fn each_summary(self: &Arc<Self>, name: &Arc<Name>, window: Duration, visit: &mut Visit<'_>) {
+        let mut names = BTreeSet::new();
+        let read = |_: &Entry<Histogram>, (): &mut ()| true;
+        each(self, name, (), read, |labels, ()| {
+            let new = labels::iter(labels).map(|(name, _)| name);
+            let new: Vec<_> = new.filter(|name| !names.contains(*name)).collect();
+            names.extend(new.into_iter().map(str::to_owned));
+        });
+        let names: Vec<Box<str>> = names.into_iter().map(Into::into).collect();
+        let quantiles = self.quantiles(name, &names, window);
+        each(
+            self,
+            name,
+            Tallied::default(),
+            read_tally,
+            |labels, tallied| {
+                let own = quantiles.get(&Labels::select(labels, &names));
+                let own = own.copied().unwrap_or([f64::NAN; QUANTILES.len()]);
+                let pairs: [_; QUANTILES.len()] =
+                    std::array::from_fn(|at| (QUANTILES[at], own[at]));
+                visit(labels, Value::Summary(tallied.totals, &pairs));
+            },
+        );
+    }
+
+    /// By the labels called `names`.
+    fn quantiles(
+        self: &Arc<Self>,
+        name: &Name,
+        names: &[Box<str>],
+        window: Duration,
+    ) -> BTreeMap<Labels, [f64; QUANTILES.len()]> {
+        let ask = Selection::<Histograms>::new(self.clone(), &name.text);
+        let stats = ask.over(window).by(names).stats().into_iter();
+        let of = |stats: Stats| [stats.median, stats.p90, stats.p95, stats.p99];
+        stats.map(|(labels, stats)| (labels, of(stats))).collect()
+    }
+}
+
+/// The quantiles of a summary.
+const QUANTILES: [f64; 4] = [0.5, 0.9, 0.95, 0.99];
+
+/// A histogram as the last tick saw it.
+struct Tallied {
+    totals: Totals,
+    counts: Vec<(Code, u64)>,
+}
+
+/// Buckets that a copy has room for from the start; with more, it grows under the lock, which `Busy` allows for.
+const BUCKETS: usize = 512;
+
+impl Default for Tallied {
+    fn default() -> Self {
+        let totals = Totals { count: 0, sum: 0.0 };
+        Self {
+            totals,
+            counts: Vec::with_capacity(BUCKETS),
+        }
+    }
+}
+
+fn read_tally(entry: &Entry<Histogram>, to: &mut Tallied) -> bool {
+    let memory = &entry.memory;
+    to.totals = Totals {
+        count: memory.count,
+        sum: memory.sum + memory.rest,
+    };
+    to.counts.clear();
+    to.counts.extend_from_slice(memory.tally.counts());
+    true
+}

@@ -1,0 +1,44 @@
+//! What is exposed, before anybody gives it a form: metrics, and what each of their series is at.
+
+use super::{kind::MetricKind, shape::Shape};
+
+/// One metric of the store.
+#[derive(Clone, Debug)]
+pub(crate) struct Metric {
+    pub(crate) name: Box<str>,
+    pub(crate) kind: MetricKind,
+    /// As in `"seconds"`.
+    pub(crate) unit: Option<&'static str>,
+    pub(crate) help: Option<Box<str>>,
+    /// Of a histogram.
+    pub(crate) shape: Shape,
+}
+
+/// What one series is at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Value<'a> {
+    Counter(u64),
+    Gauge(f64),
+    Histogram(Totals, Buckets<'a>),
+    /// Quantiles and their values.
+    Summary(Totals, &'a [(f64, f64)]),
+}
+
+/// Since the start.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Totals {
+    pub(crate) count: u64,
+    pub(crate) sum: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Buckets<'a> {
+    /// Upper bounds, ascending and the same for all series of the metric, and how many values are not above; never more
+    /// than all.
+    Classic(&'a [(f64, u64)]),
+    /// Counts by code of a schema, ascending.
+    Native(u8, &'a [(super::schema::Code, u64)]),
+}
+
+/// Receives series: canonical bytes of the labels, and the value.
+pub(crate) type Visit<'a> = dyn FnMut(&[u8], Value<'_>) + 'a;

@@ -1,0 +1,602 @@
+//! What a scraper reads: judged by a parser of its own, by `promtool`, and by what `metrics-exporter-prometheus` makes of
+//! the same recording, with a test for each thing that it gets wrong.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::Store;
+use metrics::{
+    Key, Label, Recorder, Unit, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram, with_local_recorder,
+};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_recall::{Format, HistogramRule, Recall, secs};
+use proptest::prelude::*;
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::Write,
+    process::{Command, Stdio},
+};
+
+type Sample = (String, BTreeMap<String, String>);
+
+/// Reads a quoted text behind its first quote; gives it and the rest.
+fn quoted(text: &str) -> (String, &str) {
+    let mut value = String::new();
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return (value, &text[at + 1..]),
+            '\\' => match chars.next().unwrap().1 {
+                'n' => value.push('\n'),
+                c @ ('"' | '\\') => value.push(c),
+                c => panic!("escaped {c:?}"),
+            },
+            '\n' => panic!("a line ends in a text"),
+            c => value.push(c),
+        }
+    }
+    panic!("no quote ends {text:?}")
+}
+
+/// Samples of a text in any of the text formats. Panics at what they do not allow.
+fn parse(text: &str) -> HashMap<Sample, f64> {
+    let mut samples = HashMap::new();
+    let mut types = HashMap::new();
+    for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
+        if let Some(meta) = line.strip_prefix("# ") {
+            if let Some(rest) = meta.strip_prefix("TYPE ") {
+                let (name, kind) = rest.rsplit_once(' ').unwrap();
+                let again = types.insert(name.to_owned(), kind.to_owned());
+                assert_eq!(again, None, "TYPE of {name} twice");
+            }
+            continue;
+        }
+        if line.is_empty() && text.is_empty() {
+            continue;
+        }
+        let end = line.find(['{', ' ']).unwrap();
+        let mut name = line[..end].to_owned();
+        let mut rest = &line[end..];
+        let mut labels = BTreeMap::new();
+        if let Some(inner) = rest.strip_prefix('{') {
+            rest = inner;
+            loop {
+                if let Some(after) = rest.strip_prefix('}') {
+                    rest = after;
+                    break;
+                }
+                let label;
+                if let Some(after) = rest.strip_prefix('"') {
+                    (label, rest) = quoted(after);
+                    if !rest.starts_with('=') {
+                        assert!(name.is_empty());
+                        name = label;
+                        rest = rest.strip_prefix(',').unwrap_or(rest);
+                        continue;
+                    }
+                } else {
+                    let at = rest.find('=').unwrap();
+                    label = rest[..at].to_owned();
+                    rest = &rest[at..];
+                }
+                let (value, after) = quoted(rest.strip_prefix("=\"").unwrap());
+                rest = after.strip_prefix(',').unwrap_or(after);
+                let again = labels.insert(label, value);
+                assert_eq!(again, None, "a label twice: {line}");
+            }
+        }
+        assert!(!name.is_empty(), "{line}");
+        let value = rest.strip_prefix(' ').unwrap().replace("Inf", "inf");
+        let value: f64 = value.parse().unwrap_or_else(|_| panic!("{line}"));
+        let again = samples.insert((name, labels), value);
+        assert_eq!(again, None, "a series twice: {line}");
+    }
+    samples
+}
+
+fn get(samples: &HashMap<Sample, f64>, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    let labels = labels
+        .iter()
+        .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+    samples.get(&(name.to_owned(), labels.collect())).copied()
+}
+
+/// What `promtool check metrics` says: `None` if it is not installed, which in CI is a failure. 0 is fine, 3 a matter of
+/// style, anything else no metrics.
+fn promtool(text: &str) -> Option<(i32, String)> {
+    let child = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = match child {
+        Ok(child) => child,
+        Err(error) => {
+            let in_ci = std::env::var_os("CI").is_some() && cfg!(target_os = "linux");
+            assert!(!in_ci, "promtool: {error}; `.ci/run` installs it");
+            return None;
+        }
+    };
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    Some((output.status.code().unwrap(), said))
+}
+
+/// A program with all kinds, described.
+fn shop() -> Store {
+    let store = Store::from(
+        Recall::builder()
+            .expose(HistogramRule::named("db_seconds").buckets([0.01, 0.1, 1.0]))
+            .expose(HistogramRule::named("queue_seconds").summary(secs(60))),
+    );
+    store.recorder.scope(|| {
+        describe_counter!("orders", Unit::Count, "Orders, as \"paid\"\nby C:\\shop.");
+        describe_gauge!("cache", Unit::Bytes, "Bytes in the cache.");
+        describe_histogram!("checkout", Unit::Seconds, "Time of a checkout.");
+        describe_histogram!("db_seconds", Unit::Seconds, "Time of a query.");
+        describe_histogram!("queue_seconds", "Time in the queue.");
+        counter!("orders", "region" => "eu").increment(12);
+        counter!("orders", "region" => "us \"north\"\\\n").increment(3);
+        gauge!("cache").set(1.5);
+        for n in 1..=1000u32 {
+            let seconds = f64::from(n) / 1000.0;
+            histogram!("checkout", "route" => "/pay").record(seconds);
+            histogram!("db_seconds").record(seconds);
+            histogram!("queue_seconds", "queue" => "mail").record(seconds);
+        }
+    });
+    store.tick(secs(1));
+    store
+}
+
+#[test]
+fn a_shop_is_read_as_it_was_recorded() {
+    let text = shop().recall.render();
+    let samples = parse(&text);
+    assert_eq!(
+        get(&samples, "orders_total", &[("region", "eu")]),
+        Some(12.0)
+    );
+    let odd = [("region", "us \"north\"\\\n")];
+    assert_eq!(get(&samples, "orders_total", &odd), Some(3.0));
+    assert_eq!(get(&samples, "cache_bytes", &[]), Some(1.5));
+    let pay = ("route", "/pay");
+    for (le, expected) in [
+        ("0.5", 500.0),
+        ("0.25", 250.0),
+        ("1.0", 1000.0),
+        ("+Inf", 1000.0),
+    ] {
+        let count = get(&samples, "checkout_seconds_bucket", &[("le", le), pay]);
+        assert_eq!(count, Some(expected), "{le}");
+    }
+    assert_eq!(
+        get(&samples, "checkout_seconds_count", &[pay]),
+        Some(1000.0)
+    );
+    let sum = get(&samples, "checkout_seconds_sum", &[pay]).unwrap();
+    assert!((sum - 500.5).abs() < 1e-9, "{sum}");
+    let count = get(&samples, "db_seconds_bucket", &[("le", "0.1")]).unwrap();
+    assert!((100.0..=105.0).contains(&count), "{count}");
+    let p99 = get(
+        &samples,
+        "queue_seconds",
+        &[("queue", "mail"), ("quantile", "0.99")],
+    );
+    assert!((p99.unwrap() - 0.99).abs() < 0.05, "{p99:?}");
+}
+
+#[test]
+fn promtool_has_nothing_to_say() {
+    let text = shop().recall.render();
+    if let Some((code, said)) = promtool(&text) {
+        assert_eq!(code, 0, "{said}\n{text}");
+    }
+}
+
+#[test]
+fn help_and_type_stand_once_before_their_samples() {
+    let text = shop().recall.render();
+    let orders = "# HELP orders_total Orders, as \"paid\"\\nby C:\\\\shop.\n# TYPE orders_total counter\norders_total{";
+    assert!(text.contains(orders), "{text}");
+    assert_eq!(
+        text.matches("# TYPE checkout_seconds histogram\n").count(),
+        1
+    );
+}
+
+#[test]
+fn openmetrics_has_units_totals_and_an_end() {
+    let text = String::from_utf8(shop().recall.render_as(Format::OpenMetrics)).unwrap();
+    assert!(text.ends_with("\n# EOF\n"));
+    assert!(text.contains("# TYPE orders counter\n# HELP orders Orders, as \\\"paid\\\"\\nby"));
+    assert!(text.contains("# TYPE cache_bytes gauge\n# UNIT cache_bytes bytes\n# HELP"));
+    let samples = parse(&text);
+    assert_eq!(samples, parse(&shop().recall.render()));
+}
+
+#[test]
+fn json_has_the_same_numbers() {
+    let json = shop().recall.render_as(Format::Json);
+    let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let family = |name: &str| {
+        let mut families = json.as_array().unwrap().iter();
+        families.find(|f| f["name"] == name).unwrap().clone()
+    };
+    let orders = family("orders_total");
+    assert_eq!(orders["type"], "counter");
+    assert_eq!(orders["series"][1]["labels"]["region"], "us \"north\"\\\n");
+    assert_eq!(orders["series"][1]["value"], 3);
+    let checkout = &family("checkout_seconds")["series"][0];
+    assert_eq!(checkout["count"], 1000);
+    let buckets = checkout["buckets"].as_array().unwrap();
+    assert!(
+        buckets.contains(&serde_json::json!([0.5, 500])),
+        "{buckets:?}"
+    );
+}
+
+#[test]
+fn rendering_changes_nothing() {
+    let store = shop();
+    let before = store.recall.render();
+    let ticks = store.recall.retention()[0].points;
+    for format in [
+        Format::Text,
+        Format::TextUtf8,
+        Format::OpenMetrics,
+        Format::Json,
+    ] {
+        assert_eq!(
+            store.recall.render_as(format),
+            store.recall.render_as(format)
+        );
+    }
+    assert_eq!(store.recall.render(), before);
+    assert_eq!(store.recall.retention()[0].points, ticks);
+    let mut written = Vec::new();
+    store.recall.render_to(Format::Text, &mut written).unwrap();
+    assert_eq!(written, before.as_bytes());
+}
+
+#[test]
+fn names_that_meet_stay_apart_and_health_says_so() {
+    let store = Store::default();
+    store.recorder.scope(|| {
+        gauge!("a.b").set(1.0);
+        gauge!("a_b").set(2.0);
+        histogram!("a_b").record(3.0);
+        counter!("jobs", "a.b" => "1", "a_b" => "2").increment(4);
+    });
+    let samples = parse(&store.recall.render());
+    assert_eq!(get(&samples, "a_b", &[]), Some(2.0));
+    assert_eq!(get(&samples, "U__a_2e_b", &[]), Some(1.0));
+    assert_eq!(get(&samples, "a_b_histogram_count", &[]), Some(1.0));
+    let labels = [("U__a_2e_b", "1"), ("a_b", "2")];
+    assert_eq!(get(&samples, "jobs_total", &labels), Some(4.0));
+    let health = store.recall.health().to_string();
+    let expected = "gauge `a.b` is exposed as `U__a_2e_b`, since `a_b` is the gauge `a_b`";
+    assert!(health.contains(expected), "{health}");
+    let utf8 = String::from_utf8(store.recall.render_as(Format::TextUtf8)).unwrap();
+    assert!(
+        utf8.contains("# TYPE \"a.b\" gauge\n{\"a.b\"} 1\n"),
+        "{utf8}"
+    );
+    assert!(
+        utf8.contains("jobs_total{\"a.b\"=\"1\",a_b=\"2\"} 4\n"),
+        "{utf8}"
+    );
+}
+
+/// A label that the format has for itself would have been there twice.
+#[test]
+fn labels_that_a_format_needs_are_exported() {
+    let store = Store::default();
+    store.recorder.scope(|| {
+        histogram!("h", "le" => "mine", "__name__" => "x").record(1.0);
+        gauge!("g", "le" => "mine").set(1.0);
+    });
+    let samples = parse(&store.recall.render());
+    let labels = [("exported___name__", "x"), ("exported_le", "mine")];
+    assert_eq!(get(&samples, "h_count", &labels), Some(1.0));
+    assert_eq!(get(&samples, "g", &[("le", "mine")]), Some(1.0));
+}
+
+#[test]
+fn overflow_series_are_there() {
+    let store = Store::from(Recall::builder().max_series_per_metric(2));
+    store.recorder.scope(|| {
+        for user in 0..5 {
+            counter!("logins", "user" => user.to_string()).increment(1);
+        }
+    });
+    let samples = parse(&store.recall.render());
+    assert_eq!(
+        get(&samples, "logins_total", &[("overflow", "true")]),
+        Some(3.0)
+    );
+    assert_eq!(samples.values().sum::<f64>(), 5.0);
+}
+
+/// Buckets count since the start, through threads that end and through resets; a counter never dips.
+#[test]
+fn buckets_stay_cumulative_when_threads_end() {
+    let store = Store::default();
+    for n in 1..=20 {
+        std::thread::scope(|scope| {
+            scope.spawn(|| store.recorder.scope(|| histogram!("h").record(0.3)));
+        });
+        store.tick(secs(1));
+        let samples = parse(&store.recall.render());
+        for (le, expected) in [("0.25", 0), ("0.5", n), ("+Inf", n)] {
+            let count = get(&samples, "h_bucket", &[("le", le)]);
+            assert_eq!(count, Some(f64::from(expected)), "{le}");
+        }
+    }
+    store.recall.reset("h").unwrap();
+    let samples = parse(&store.recall.render());
+    assert_eq!(get(&samples, "h_bucket", &[("le", "+Inf")]), Some(0.0));
+}
+
+#[test]
+fn values_of_both_signs_and_zeros_are_where_they_belong() {
+    let store = Store::default();
+    store.recorder.scope(|| {
+        for value in [-3.0, -1.5, 0.0, 0.0, 0.75, 1e9] {
+            histogram!("h").record(value);
+        }
+    });
+    let samples = parse(&store.recall.render());
+    let expected = [
+        ("-2.0", 1),
+        ("-1.0", 2),
+        ("0.0", 4),
+        ("0.5", 4),
+        ("1.0", 5),
+        ("+Inf", 6),
+    ];
+    for (le, expected) in expected {
+        let count = get(&samples, "h_bucket", &[("le", le)]);
+        assert_eq!(count, Some(f64::from(expected)), "{le}");
+    }
+    assert!(samples.len() < 20, "{samples:?}");
+}
+
+#[test]
+fn values_at_all_magnitudes_have_few_buckets() {
+    let store = Store::default();
+    store.recorder.scope(|| {
+        for exponent in -300..300 {
+            histogram!("h").record(2f64.powi(exponent));
+        }
+    });
+    let samples = parse(&store.recall.render());
+    let buckets = samples
+        .keys()
+        .filter(|(name, _)| name == "h_bucket")
+        .count();
+    assert!((10..=43).contains(&buckets), "{buckets}");
+}
+
+#[test]
+fn wrong_rules_are_refused_with_the_value() {
+    for (rule, part) in [
+        (
+            HistogramRule::named("h").buckets([2.0, 1.0]),
+            "bounds 2 and 1",
+        ),
+        (HistogramRule::named("h").buckets([f64::NAN]), "bound NaN"),
+        (HistogramRule::named("h").buckets([]), "0 bounds"),
+        (HistogramRule::named("").native(), "of 0 bytes"),
+        (HistogramRule::named("h").summary(secs(0)), "over 0ns"),
+    ] {
+        let error = Recall::builder()
+            .expose(rule)
+            .build()
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(part) && error.contains("allowed"), "{error}");
+    }
+}
+
+/// The same recording through both.
+fn beside(record: impl Fn()) -> (HashMap<Sample, f64>, HashMap<Sample, f64>) {
+    let store = Store::from(Recall::builder().plain_names());
+    let theirs = PrometheusBuilder::new()
+        .set_buckets(&[0.25, 0.5, 1.0, 2.0])
+        .unwrap()
+        .build_recorder();
+    store.recorder.scope(&record);
+    with_local_recorder(&theirs, &record);
+    (
+        parse(&store.recall.render()),
+        parse_loosely(&theirs.handle().render()),
+    )
+}
+
+/// Without the checks: the exporter's text has empty lines, and repeats.
+fn parse_loosely(text: &str) -> HashMap<Sample, f64> {
+    let lines = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.flat_map(parse).collect()
+}
+
+#[test]
+fn where_the_exporter_is_right_both_are_equal() {
+    let (ours, theirs) = beside(|| {
+        counter!("orders_total", "region" => "eu", "path" => "a\"b\nc").increment(7);
+        gauge!("depth", "queue" => "mail").set(-2.5);
+        gauge!("depth", "queue" => "sms").set(f64::INFINITY);
+        for value in [0.1, 0.25, 0.3, 0.7, 1.0, 1.5] {
+            histogram!("checkout_seconds", "route" => "/pay").record(value);
+        }
+    });
+    for (sample, value) in &theirs {
+        let mut sample = sample.clone();
+        if let Some(le) = sample
+            .1
+            .get_mut("le")
+            .filter(|le| matches!(&***le, "1" | "2"))
+        {
+            le.push_str(".0");
+        }
+        let own = ours
+            .get(&sample)
+            .unwrap_or_else(|| panic!("{sample:?} of {ours:?}"));
+        assert!(
+            own == value || (own - value).abs() < 1e-12,
+            "{sample:?}: {own}, not {value}"
+        );
+    }
+}
+
+/// The exporter's drain keeps the newest block of samples of a burst: its median of 1..=1000 is 980.
+#[test]
+fn the_median_of_a_thousand_values_is_in_the_middle() {
+    let store = Store::from(Recall::builder().expose(HistogramRule::named("h").summary(secs(60))));
+    store
+        .recorder
+        .scope(|| (1..=1000u32).for_each(|n| histogram!("h").record(f64::from(n))));
+    let samples = parse(&store.recall.render());
+    let median = get(&samples, "h", &[("quantile", "0.5")]).unwrap();
+    assert!((median - 500.0).abs() < 25.0, "{median}");
+}
+
+/// The exporter gives 0 as the quantiles of an empty window.
+#[test]
+fn a_summary_of_nothing_is_not_a_number() {
+    let store = Store::from(Recall::builder().expose(HistogramRule::named("h").summary(secs(10))));
+    store.recorder.scope(|| histogram!("h").record(5.0));
+    store.tick(secs(1));
+    for _ in 0..20 {
+        store.tick(secs(1));
+    }
+    let samples = parse(&store.recall.render());
+    let median = get(&samples, "h", &[("quantile", "0.5")]).unwrap();
+    assert!(median.is_nan(), "{median}");
+    assert_eq!(get(&samples, "h_sum", &[]), Some(5.0));
+}
+
+/// The exporter leaves out suffixes that a name seems to have already, as in `checksum` and `subtotal`.
+#[test]
+fn names_that_look_like_suffixes_get_theirs() {
+    let (ours, theirs) = beside(|| {
+        for name in ["checksum", "request_count", "bucket"] {
+            histogram!(name).record(1.0);
+        }
+    });
+    for name in ["checksum", "request_count", "bucket"] {
+        for end in ["_sum", "_count"] {
+            let name = format!("{name}{end}");
+            assert_eq!(get(&ours, &name, &[]), Some(1.0), "{name}");
+        }
+    }
+    assert_eq!(
+        get(&theirs, "checksum_sum", &[]),
+        None,
+        "the exporter was mended"
+    );
+    let store = Store::default();
+    store.recorder.scope(|| counter!("subtotal").increment(1));
+    assert_eq!(
+        get(&parse(&store.recall.render()), "subtotal_total", &[]),
+        Some(1.0)
+    );
+}
+
+/// One NaN makes the exporter's sum NaN for ever, and an infinity makes it infinite.
+#[test]
+fn odd_values_do_not_poison_sums() {
+    let (ours, theirs) = beside(|| {
+        for value in [1.0, f64::NAN, f64::INFINITY, 2.0] {
+            histogram!("h").record(value);
+        }
+    });
+    assert_eq!(get(&ours, "h_sum", &[]), Some(3.0));
+    assert_eq!(get(&ours, "h_count", &[]), Some(2.0));
+    assert!(!get(&theirs, "h_sum", &[]).unwrap().is_finite());
+}
+
+/// The exporter takes `\\` for an escape that somebody made already: two values become one.
+#[test]
+fn backslashes_are_escaped_whatever_follows() {
+    let (ours, _) = beside(|| {
+        for path in ["a\\n", "a\n", "a\\\\n", "a\\\"", "\\"] {
+            counter!("reads_total", "path" => path).increment(1);
+        }
+    });
+    for path in ["a\\n", "a\n", "a\\\\n", "a\\\"", "\\"] {
+        assert_eq!(
+            get(&ours, "reads_total", &[("path", path)]),
+            Some(1.0),
+            "{path:?}"
+        );
+    }
+}
+
+/// A histogram handle of the exporter that outlives the idle timeout records into nothing.
+#[test]
+fn a_held_handle_is_never_orphaned() {
+    let store = Store::from(Recall::builder().idle_timeout(secs(1)));
+    let handle = store.recorder.scope(|| histogram!("h"));
+    for n in 1..=5 {
+        handle.record(1.0);
+        for _ in 0..10 {
+            store.tick(secs(1));
+        }
+        store.recall.cleanup();
+        let samples = parse(&store.recall.render());
+        assert_eq!(get(&samples, "h_count", &[]), Some(f64::from(n)));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_name_label_and_value_is_read_back(
+        list in proptest::collection::vec(
+            (".{1,12}", proptest::collection::btree_map(".{1,8}", ".{1,12}", 0..4), any::<f64>()),
+            1..12,
+        )
+    ) {
+        let store = Store::default();
+        let metadata = metrics::Metadata::new("test", metrics::Level::INFO, None);
+        let mut last = BTreeMap::new();
+        for (name, labels, value) in &list {
+            let labels: Vec<_> = labels.iter().map(|(n, v)| Label::new(n.clone(), v.clone())).collect();
+            let key = Key::from_parts(name.clone(), labels.clone());
+            store.recorder.register_gauge(&key, &metadata).set(*value);
+            store.recorder.register_counter(&key, &metadata).increment(2);
+            store.recorder.register_histogram(&key, &metadata).record(*value);
+            let labels: Vec<_> = labels.iter().map(|l| (l.key().to_owned(), l.value().to_owned())).collect();
+            if !value.is_nan() {
+                last.insert((name.clone(), labels), *value);
+            }
+        }
+        for format in [Format::Text, Format::OpenMetrics, Format::TextUtf8] {
+            let text = String::from_utf8(store.recall.render_as(format)).unwrap();
+            let samples = parse(&text);
+            let counted: f64 = samples.iter().filter(|((n, _), _)| n.ends_with("_total")).map(|s| s.1).sum();
+            prop_assert!(counted >= 2.0 * list.len() as f64, "{text}");
+            for value in last.values() {
+                let found = samples.values().any(|x| x.to_bits() == value.to_bits());
+                prop_assert!(found, "{value} in {text}");
+            }
+            if format == Format::Text && let Some((code, said)) = promtool(&text) {
+                prop_assert!(code == 0 || code == 3, "{said}\n{text}");
+            }
+        }
+        let json = store.recall.render_as(Format::Json);
+        prop_assert!(serde_json::from_slice::<serde_json::Value>(&json).is_ok());
+    }
+}
