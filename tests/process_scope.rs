@@ -26,7 +26,6 @@ fn scopes_of_the_process_follow_one_another_and_reach_all_threads() {
                 recorder
                     .scope_process(|| (0..10).for_each(|_| library()))
                     .unwrap();
-                library();
                 assert_eq!(recall.counters("jobs_total").total(), Some(10));
                 let info = recall.metrics();
                 assert!(
