@@ -7,8 +7,8 @@ use crate::{
     clock::Clock,
     config::{Plan, RetentionRule},
     engine::{
-        Core, Fate, Freed, Health, Memory, MetricInfo, Retention, SeriesValue, Summary, Tick,
-        Whose, Worker,
+        Core, Fate, Freed, Health, Memory, MetricInfo, Reader, Retention, SeriesValue, Snapshot,
+        Summary, Tick, Whose, Worker,
     },
     error::Error,
     live::Live,
@@ -121,6 +121,20 @@ impl Recall {
     /// A question about the histograms called `name`.
     pub fn histograms(&self, name: impl AsRef<str>) -> Selection<Histograms> {
         Selection::new(self.0.clone(), name.as_ref())
+    }
+
+    /// The same questions, all at one instant: the newest tick's. See [`Snapshot`].
+    ///
+    /// Cost: a look at each series. No tick waits for it, unless ticks follow each other without a pause.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::new(&self.0)
+    }
+
+    /// Follows the ticks: each committed frame once for each reader, from the oldest that is kept on, loss counted.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader::new(&self.0)
     }
 
     /// Moves what was recorded since the last tick into history. A store with a worker does so by itself; calling it

@@ -92,11 +92,17 @@ pub use self::{
     builder::RecallBuilder,
     clock::{Clock, ManualClock, mins, secs},
     config::{HistogramRule, MemoryProfile, ProfileConfig, RetentionRule, Tier},
-    engine::{Freed, Health, Memory, MetricInfo, Retention, SeriesValue, Summary, Tick, Value},
+    engine::{
+        Frame, Freed, Health, Memory, MetricInfo, Reader, Retention, SeriesValue, Snapshot,
+        Summary, Tick, Value,
+    },
     error::Error,
     exposition::Format,
     handle::Recall,
-    query::{Aggregation, Answer, Bucket, Direction, Measure, Point, Selection, Stats, Trend},
+    query::{
+        Aggregation, Answer, Bucket, Direction, GaugeSample, HistogramSample, Measure, Point,
+        Selection, Stats, Trend, Watch,
+    },
     recorder::RecallRecorder,
 };
 

@@ -360,6 +360,15 @@ mod tests {
             Err(self.explain(query, Missing::Unknown))
         }
 
+        fn watch(
+            &self,
+            query: &Query,
+            aggregation: crate::query::Aggregation,
+        ) -> crate::query::Watch {
+            let none = Arc::new(crate::ledger::Ledger::new(0));
+            crate::query::Watch::new(&none, query, aggregation)
+        }
+
         fn covered(&self) -> Option<(Timestamp, Timestamp)> {
             None
         }

@@ -2,8 +2,10 @@
 
 use super::{
     forget::{Fate, Whose},
+    holds::Holds,
     strange::Strange,
     tick::{Engine, nanos},
+    watches::Watches,
     worker::Worker,
 };
 use crate::{
@@ -20,8 +22,8 @@ use crate::{
         registry::{Limits, Registry},
         remove::is_shown,
     },
-    model::{MetricKind, Timestamp, schema::Schema},
-    query::{Ask, Found, Member, Missing, Query, Sum, Values},
+    model::{MetricKind, Timestamp, frame::SeriesId, schema::Schema},
+    query::{Aggregation, Ask, Found, Member, Missing, Query, Sum, Values, Watch},
     util::{bits::low, layout, near::Nearest, recent::Recent},
 };
 use parking_lot::Mutex;
@@ -44,6 +46,10 @@ pub(crate) struct Core {
     /// When the store became the process's, on its clock; [`u64::MAX`]: it has not.
     pub(crate) installed_ns: AtomicU64,
     pub(crate) alerts: Arc<Board>,
+    pub(super) watches: Watches,
+    pub(crate) holds: Arc<Holds>,
+    /// How often the engine's work began and ended: odd while it is at work.
+    pub(super) turns: Mutex<u64>,
     published: Arc<Mutex<Arc<Timeline>>>,
 }
 
@@ -123,6 +129,9 @@ impl Core {
             let alerts = Board::new(ledger, now, move || hands.elapsed_ns())?;
             Ok(Self {
                 alerts,
+                watches: Watches::default(),
+                turns: Mutex::new(0),
+                holds: Arc::new(Holds::new(live.ledger.clone())),
                 live,
                 published: engine.published(),
                 engine: Mutex::new(engine),
@@ -276,7 +285,12 @@ pub(super) trait Asked: Visit {
     /// What a series says of itself, live.
     fn values(entry: &Entry<Self>) -> Values;
 
-    /// What the tick knows of a series. Cells are not touched: their writers would have to fetch them back.
+    /// What the newest tick knew of a series.
+    fn noted(entry: &Entry<Self>) -> Values {
+        Self::remembered(entry)
+    }
+
+    /// What a question about a window needs of that. Cells are not touched: their writers would have to fetch them back.
     fn remembered(_: &Entry<Self>) -> Values {
         Values::default()
     }
@@ -290,6 +304,13 @@ impl Asked for Counter {
     fn values(entry: &Entry<Self>) -> Values {
         Values {
             total: entry.total(),
+            ..Values::default()
+        }
+    }
+
+    fn noted(entry: &Entry<Self>) -> Values {
+        Values {
+            total: entry.counted(),
             ..Values::default()
         }
     }
@@ -350,7 +371,7 @@ pub(super) fn accepted<'a, K: Visit>(
 }
 
 impl Core {
-    fn name<K: Asked>(&self, query: &Query) -> Option<Arc<Name>> {
+    pub(super) fn name<K: Asked>(&self, query: &Query) -> Option<Arc<Name>> {
         let registry = K::registry(&self.live);
         let name = registry.find_name(&query.name)?;
         registry.shows(&name).then_some(name)
@@ -361,9 +382,15 @@ impl Core {
         // While it is held, no id of a series that it mentions is given to another.
         let held = self.timeline();
         let forgotten = &K::registry(&self.live).forgotten;
+        let oldest = held.oldest_tick().map(low);
+        let now = &K::registry(&self.live).now;
         let found = loop {
             let before = forgotten.load(Relaxed);
-            let found = self.members::<K>(query, &name, &held);
+            let found = self.members::<K>(query, &name, |_, entry| match query.window {
+                Some(_) if entry.is_past(oldest, now.load(Relaxed)) => None,
+                Some(_) => Some(K::remembered(entry)),
+                None => Some(K::values(entry)),
+            });
             // A series that took over an id meanwhile may have been met twice.
             if forgotten.load(Relaxed) == before {
                 break found;
@@ -382,13 +409,13 @@ impl Core {
         Missing::Unknown
     }
 
-    fn members<K: Asked>(
+    /// The series that a question is about, and for which there is a `value`.
+    pub(super) fn members<K: Asked>(
         &self,
         query: &Query,
         name: &Name,
-        held: &Timeline,
+        value: impl Fn(SeriesId, &Entry<K>) -> Option<Values>,
     ) -> Result<Found, Full> {
-        let oldest = held.oldest_tick().map(low);
         let most = name.members.lock().len();
         let bytes = layout::vec::<Member>(most);
         let mut scratch = Charge::new(&self.live.ledger, Part::Queries, bytes)?;
@@ -402,20 +429,14 @@ impl Core {
             let member = registry.with(id, |entry| {
                 let labels = accepted(entry, name, query)?;
                 let is_overflow = labels == OVERFLOW;
-                if query.window.is_some() && entry.is_past(oldest, registry.now.load(Relaxed)) {
-                    return None;
-                }
+                let values = value(id, entry)?;
                 // Labels are for groups only.
                 let labels = if query.by.is_empty() { &[] } else { labels };
                 full = scratch.add(labels.len());
                 full.is_ok().then(|| Member {
                     id,
                     labels: labels.into(),
-                    values: if query.window.is_some() {
-                        K::remembered(entry)
-                    } else {
-                        K::values(entry)
-                    },
+                    values,
                     is_overflow,
                 })
             });
@@ -510,6 +531,15 @@ impl Ask for Core {
         }
     }
 
+    fn watch(&self, query: &Query, aggregation: Aggregation) -> Watch {
+        let watch = Watch::new(&self.live.ledger, query, aggregation);
+        match aggregation.check(query) {
+            Ok(()) => self.keep_watch(&watch),
+            Err(_) => self.odd(query),
+        }
+        watch
+    }
+
     fn reset(&self, query: &Query) -> Result<(), Error> {
         self.settle(Whose::Query(query), Fate::Reset)
     }
@@ -519,12 +549,6 @@ impl Ask for Core {
     }
 
     fn covered(&self) -> Option<(Timestamp, Timestamp)> {
-        let timeline = self.timeline();
-        let end = timeline.last()?.span.wall_ms;
-        let reach = i64::try_from(timeline.reach_ns() / 1_000_000).unwrap_or(i64::MAX);
-        Some((
-            Timestamp::from_millis(end.saturating_sub(reach)),
-            Timestamp::from_millis(end),
-        ))
+        self.timeline().covered()
     }
 }

@@ -4,13 +4,17 @@ mod core;
 mod expose;
 mod forget;
 mod health;
+mod holds;
 mod info;
+mod reader;
 mod room;
+mod snapshot;
 mod strange;
 mod summary;
 mod tick;
 mod values;
 mod vitals;
+mod watches;
 mod worker;
 
 pub(crate) use self::{
@@ -21,7 +25,9 @@ pub(crate) use self::{
 pub use self::{
     health::Health,
     info::{Memory, MetricInfo, Retention},
+    reader::{Frame, Reader},
     room::Freed,
+    snapshot::Snapshot,
     summary::Summary,
     tick::Tick,
     values::{SeriesValue, Value},

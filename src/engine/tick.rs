@@ -88,6 +88,22 @@ impl Drop for Ticking {
     }
 }
 
+/// The engine is at work: what ticks know of series, and history, may not agree.
+struct Turn<'a>(&'a Core);
+
+impl<'a> Turn<'a> {
+    fn begin(core: &'a Core) -> Self {
+        *core.turns.lock() += 1;
+        Self(core)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.0.turns.lock() += 1;
+    }
+}
+
 /// Tiers as history has them.
 fn tiers(plan: &[TierPlan]) -> Vec<Tier> {
     let tier = |tier: &TierPlan| Tier {
@@ -202,7 +218,9 @@ impl Engine {
         self.refused = refused;
         self.denied = denied;
         let idle = nanos(core.plan.idle_timeout) / self.resolution_ns;
-        let oldest = self.history.oldest_tick().unwrap_or(number);
+        let held = core.holds.oldest();
+        let oldest = self.history.oldest_tick().into_iter().chain(held);
+        let oldest = oldest.min().unwrap_or(number);
         Sweep {
             tick: low(number),
             before: low(self.before),
@@ -225,6 +243,7 @@ impl Core {
         let tick = tick.map(|done| {
             // Without the engine's lock, and without the mark of a recording: rules ask questions. It is still the tick.
             if let Some(_ticking) = Ticking::enter() {
+                self.update_watches();
                 self.evaluate_alerts(done.end_ns, done.tick.at);
             }
             done.tick
@@ -244,6 +263,8 @@ impl Core {
         // An allocator that emits metrics must not find this thread in the slow path while a shard is locked; and one
         // that ticks must not find itself waiting for a lock that this thread holds.
         let (_ticking, _busy) = (Ticking::enter()?, Busy::enter()?);
-        Some(work(&mut self.engine.lock()))
+        let mut engine = self.engine.lock();
+        let _turn = Turn::begin(self);
+        Some(work(&mut engine))
     }
 }

@@ -7,6 +7,7 @@
 
 mod bench;
 mod charge;
+mod issue;
 mod merge;
 mod reach;
 mod room;
@@ -18,14 +19,16 @@ mod timeline;
 
 pub(crate) use self::{
     charge::Charge,
+    issue::Progress,
     reach::{Piece, Reach, Source},
-    timeline::Timeline,
+    timeline::{Kept, Timeline},
 };
 
 use self::{
     bench::Bench,
+    issue::Issue,
     seal::{Form, Sealing},
-    timeline::{Archive, Kept, Shelved},
+    timeline::{Archive, Shelved},
 };
 use crate::{
     ledger::{Full, Ledger, Part},
@@ -139,6 +142,11 @@ pub(crate) struct History {
     pub(crate) shortened: Vec<u64>,
     /// Frames that a segment has replaced, and that are to be let go of.
     leaving: Vec<Arc<Kept>>,
+    /// The number of the last frame, or of the last that was lost.
+    issued: u64,
+    /// Bytes that only readers held when the last tick began, and of those, what they had held since the one before.
+    doomed_before: usize,
+    stuck: usize,
     /// Bytes of all lists of fixed length.
     lists: usize,
 }
@@ -184,6 +192,9 @@ impl History {
             bench,
             shortened: vec![0; n],
             leaving: Vec::with_capacity(MOST_POINTS),
+            issued: 0,
+            doomed_before: 0,
+            stuck: 0,
             lists,
         })
     }
@@ -211,12 +222,14 @@ impl History {
 
     /// Adds what the tick gathered; segments beyond their retention go.
     pub(crate) fn commit(&mut self, draft: &mut Draft, span: Span, tick: u64) -> Commit {
+        self.see_what_is_stuck();
         let newest = self.newest().map(|frame| frame.span);
         if newest.is_none_or(|newest| newest.end_ns != span.end_ns) {
             self.expire(span.end_ns);
             return if self.append(draft, span, tick) {
                 Commit::Added
             } else {
+                self.issued += 1;
                 Commit::Lost
             };
         }
@@ -224,6 +237,7 @@ impl History {
         if draft.frame_bytes() == 0 || self.merge(draft, tick) || self.append(draft, span, tick) {
             Commit::Merged
         } else {
+            self.issued += 1;
             Commit::Lost
         }
     }
@@ -246,9 +260,12 @@ impl History {
             frame,
             tick,
             ticks: 1,
+            issue: Issue::new(self.issued + 1),
             charges: [columns, own],
         });
-        self.push(&kept, 0)
+        let is_done = self.push(&kept, 0);
+        self.issued += u64::from(is_done);
+        is_done
     }
 
     /// The clock stands still: the draft joins the newest frame. False: no room, and nothing was done.
@@ -262,11 +279,20 @@ impl History {
             tick,
             ticks: 1,
         };
-        let Ok(merged) = self.merged(&newest, draft, 1, made_of) else {
+        let issue = self.joined(&newest, draft, tick);
+        let last = issue.last;
+        let Ok(merged) = self.merged(&newest, draft, 1, made_of, issue) else {
+            newest.issue.reopen();
             return false;
         };
         drop(newest);
-        self.push(&merged, 1)
+        let is_done = self.push(&merged, 1);
+        if is_done {
+            self.issued = self.issued.max(last);
+        } else if let Some(newest) = self.current.frames.last() {
+            newest.issue.reopen();
+        }
+        is_done
     }
 
     /// A point, and what comes in `ticks` more ticks, as one.
@@ -276,6 +302,7 @@ impl History {
         then: &Draft,
         ticks: u32,
         made: Made,
+        issue: Issue,
     ) -> Result<Arc<Kept>, Full> {
         let room = |bytes| Charge::new(&self.ledger, Part::History, bytes);
         let columns = first.frame.bytes() + then.frame_bytes();
@@ -287,6 +314,7 @@ impl History {
             frame: merged.frame(made.span),
             tick: made.tick,
             ticks: made.ticks,
+            issue,
             charges,
         });
         drop((merged, scratch));

@@ -108,8 +108,20 @@ impl History {
         is_done
     }
 
-    /// Bytes of history that are dropped already, and free as soon as a reader is done.
+    /// A tick begins: what readers have held since the one before is not on its way.
+    pub(super) fn see_what_is_stuck(&mut self) {
+        let held = self.held();
+        self.stuck = held.min(self.doomed_before);
+        self.doomed_before = held;
+    }
+
+    /// Bytes of history that are dropped already, and free as soon as a reader is done that has just begun.
     fn doomed(&self) -> usize {
+        self.held().saturating_sub(self.stuck)
+    }
+
+    /// Bytes of history that are dropped already, and that only readers hold.
+    fn held(&self) -> usize {
         let sealings = self
             .sealings
             .iter()

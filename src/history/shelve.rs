@@ -2,6 +2,7 @@
 
 use super::{
     COARSE_SLICES, Charge, History, MOST_POINTS, Made, OPEN_SHARE,
+    issue::Issue,
     seal::{Form, Sealing},
     timeline::{Edit, Kept, Segment},
 };
@@ -174,7 +175,7 @@ impl History {
                 made.span.start_ns = newest.frame.span.start_ns;
                 made.tick = newest.tick;
                 made.ticks += newest.ticks;
-                points.push(self.merged(newest, &coarse.draft, ticks, made)?);
+                points.push(self.merged(newest, &coarse.draft, ticks, made, Issue::default())?);
                 continue;
             }
             // The draft's own columns, since a copy of all points at once would hold up the tick.
@@ -185,6 +186,7 @@ impl History {
                 frame,
                 tick: made.tick,
                 ticks: made.ticks,
+                issue: Issue::default(),
                 charges: [columns, owns.split(own)],
             }));
         }

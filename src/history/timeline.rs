@@ -1,11 +1,11 @@
 //! A consistent view of history: the newest ticks as frames, and behind them, tier by tier, what was sealed.
 
-use super::charge::Charge;
+use super::{charge::Charge, issue::Issue};
 use crate::{
     codec::segment::{self, Block, Row},
     ledger::{Full, Ledger, Part},
     model::{
-        MetricKind,
+        MetricKind, Timestamp,
         frame::{CLASSES, Frame, SeriesId, class_of},
     },
     util::{layout, sync::Arc},
@@ -19,6 +19,8 @@ pub(crate) struct Kept {
     pub(crate) tick: u64,
     /// Ticks that it is made of.
     pub(crate) ticks: u32,
+    /// What readers of frames know it by; of coarse points, nothing.
+    pub(super) issue: Issue,
     /// For the columns and for this; last, so that it is given back after they are.
     pub(super) charges: [Charge; 2],
 }
@@ -33,7 +35,7 @@ impl Kept {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.charges.iter().map(Charge::bytes).sum()
+        self.issue.bytes() + self.charges.iter().map(Charge::bytes).sum::<usize>()
     }
 }
 
@@ -259,6 +261,14 @@ impl Timeline {
         let shelved = self.archive.tiers.get(tier).and_then(Shelved::start_ns);
         let frame = self.frames.first().map(|kept| kept.frame.span.start_ns);
         shelved.or(if tier == 0 { frame } else { None })
+    }
+
+    /// The part of the axis from the start of the oldest point to the end of the newest.
+    pub(crate) fn covered(&self) -> Option<(Timestamp, Timestamp)> {
+        let end = self.last()?.span.wall_ms;
+        let reach = i64::try_from(self.reach_ns() / 1_000_000).unwrap_or(i64::MAX);
+        let start = end.saturating_sub(reach);
+        Some((Timestamp::from_millis(start), Timestamp::from_millis(end)))
     }
 
     /// Nanoseconds from the start of the oldest point to the end of the newest.

@@ -247,6 +247,14 @@ impl metrics::CounterFn for CounterCell {
 }
 
 impl Entry<Counter> {
+    /// What the newest tick had counted, and the baseline.
+    pub(crate) fn counted(&self) -> u64 {
+        let series = self.cells.series();
+        let baseline = series.map_or(0, |series| series.shared.read().0);
+        let counted = baseline.wrapping_add(self.memory.seen);
+        counted.wrapping_sub(self.memory.before)
+    }
+
     /// Everything that was counted since the start or a reset, live.
     pub(crate) fn total(&self) -> u64 {
         self.reading().total().wrapping_sub(self.memory.before)

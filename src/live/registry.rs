@@ -448,6 +448,17 @@ impl<K: Kind> Registry<K> {
         }
     }
 
+    /// Calls `look` with every series, in order of their ids, under the locks of their shards.
+    pub(crate) fn for_each_entry(&self, mut look: impl FnMut(SeriesId, &Entry<K>)) {
+        self.visit(|shard, number, places| {
+            for at in places {
+                if let Some(entry) = shard.entries.get(at) {
+                    look(id_of(number, at, entry.class()), entry);
+                }
+            }
+        });
+    }
+
     /// Calls `look` with the series of an id, under the lock of its shard.
     pub(crate) fn with<T>(&self, id: SeriesId, look: impl FnOnce(&mut Entry<K>) -> T) -> Option<T> {
         let (number, at) = split_id(id);

@@ -92,6 +92,15 @@ impl Matcher {
         self.value.fits(value) == self.is
     }
 
+    /// Bytes on the heap, beside its name: a compiled pattern takes some hundred for each character, and no more than
+    /// [`LARGEST`].
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.value {
+            Wanted::Text(text) => text.len(),
+            Wanted::Pattern(text, _) => text.len() + LARGEST.min(4096 + 512 * text.len()),
+        }
+    }
+
     /// The value that a series must have, if there is just one.
     pub(crate) fn only(&self) -> Option<&str> {
         match &self.value {

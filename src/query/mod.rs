@@ -17,26 +17,31 @@ mod piled;
 mod question;
 mod questions;
 mod ruled;
+mod sample;
 mod scatter;
 mod selection;
 mod shape;
 mod sides;
+mod watch;
 
 pub use self::{
     aggregation::Aggregation,
     answer::{Answer, Bucket, Direction, Stats, Trend},
     measure::Measure,
+    sample::{GaugeSample, HistogramSample},
     selection::{LabelNames, Selection},
     shape::{
         Counters, Every, EveryBy, Gauges, Histograms, Kind, Live, Now, NowBy, Over, OverBy, Point,
         Read, Rule, RuleOver, Shape, Steps, Window,
     },
+    watch::Watch,
 };
 pub(crate) use self::{
     matcher::{Matcher, Wanted},
     measure::Term,
     ruled::{Ruled, Shift, ask_for_rule},
     selection::{Ask, Found, Member, Missing, Query, Range, Sum, Values},
+    watch::Watched,
 };
 
 use crate::model::Timestamp;

@@ -5,6 +5,7 @@ use super::{
     question::Question,
     selection::{Ask, Found, Missing, Query, Range, Sum},
     shape::Point,
+    watch::Watch,
 };
 use crate::{
     error::Error,
@@ -96,6 +97,10 @@ impl Ask for Limited<'_> {
 
     fn delete(&self, query: &Query) -> Result<(), Error> {
         self.ask.delete(query)
+    }
+
+    fn watch(&self, query: &Query, aggregation: Aggregation) -> Watch {
+        self.ask.watch(query, aggregation)
     }
 
     fn covered(&self) -> Option<(Timestamp, Timestamp)> {

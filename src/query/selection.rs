@@ -6,6 +6,7 @@ use super::{
     matcher::{Matcher, Wanted},
     question::Question,
     shape::{Answers, Kind, Now, Rows, Rule, Sealed, Shape, Steps, Window, Word},
+    watch::Watch,
 };
 use crate::{
     error::Error,
@@ -35,6 +36,18 @@ pub(crate) enum Range {
 }
 
 impl Query {
+    /// About all series of a metric, live.
+    pub(crate) fn of(kind: MetricKind, name: &str) -> Self {
+        Self {
+            kind,
+            name: name.into(),
+            matchers: Vec::new(),
+            by: Vec::new(),
+            window: None,
+            step: None,
+        }
+    }
+
     /// Whether canonical labels fulfil every matcher.
     pub(crate) fn accepts(&self, canonical: &[u8]) -> bool {
         self.matchers.iter().all(|matcher| {
@@ -145,6 +158,9 @@ pub(crate) trait Ask: Send + Sync {
     /// What `query` is about is gone.
     fn delete(&self, query: &Query) -> Result<(), Error>;
 
+    /// Keeps an answer up to date.
+    fn watch(&self, query: &Query, aggregation: Aggregation) -> Watch;
+
     /// The part of the axis that history covers, if there was a tick.
     fn covered(&self) -> Option<(Timestamp, Timestamp)>;
 }
@@ -205,14 +221,7 @@ impl<K, S> fmt::Debug for Selection<K, S> {
 impl<K: Kind> Selection<K> {
     pub(crate) fn new(from: Arc<dyn Ask>, name: &str) -> Self {
         Self {
-            query: Query {
-                kind: K::KIND,
-                name: name.into(),
-                matchers: Vec::new(),
-                by: Vec::new(),
-                window: None,
-                step: None,
-            },
+            query: Query::of(K::KIND, name),
             from: Some(from),
             kind: PhantomData,
         }
@@ -223,14 +232,7 @@ impl<K: Kind> Selection<K, Rule> {
     /// A question of a rule, without a store.
     pub(crate) fn of_rule(name: &str) -> Self {
         Self {
-            query: Query {
-                kind: K::KIND,
-                name: name.into(),
-                matchers: Vec::new(),
-                by: Vec::new(),
-                window: None,
-                step: None,
-            },
+            query: Query::of(K::KIND, name),
             from: None,
             kind: PhantomData,
         }
