@@ -601,3 +601,100 @@ proptest! {
         prop_assert!(serde_json::from_slice::<serde_json::Value>(&json).is_ok());
     }
 }
+
+/// Fields of a protobuf message, by number: varints and fixed numbers as they are, and bytes.
+#[cfg(feature = "protobuf")]
+fn fields(mut bytes: &[u8]) -> Vec<(u64, u64, &[u8])> {
+    let mut fields = Vec::new();
+    while !bytes.is_empty() {
+        let tag = varint(&mut bytes);
+        let (number, inner) = match tag & 7 {
+            0 => (varint(&mut bytes), &[][..]),
+            1 => {
+                let (fixed, rest) = bytes.split_first_chunk::<8>().unwrap();
+                bytes = rest;
+                (u64::from_le_bytes(*fixed), &[][..])
+            }
+            2 => {
+                let len = usize::try_from(varint(&mut bytes)).unwrap();
+                let (inner, rest) = bytes.split_at(len);
+                bytes = rest;
+                (0, inner)
+            }
+            wire => panic!("wire type {wire}"),
+        };
+        fields.push((tag >> 3, number, inner));
+    }
+    fields
+}
+
+#[cfg(feature = "protobuf")]
+fn varint(bytes: &mut &[u8]) -> u64 {
+    let mut n = 0;
+    for shift in (0..).step_by(7) {
+        let (byte, rest) = bytes.split_first().unwrap();
+        *bytes = rest;
+        n |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    n
+}
+
+#[cfg(feature = "protobuf")]
+fn signed(n: u64) -> i64 {
+    (n >> 1).cast_signed() ^ -((n & 1).cast_signed())
+}
+
+/// Every value lies in the native bucket that the Prometheus definition gives it: `(base^(i-1), base^i]`.
+#[cfg(feature = "protobuf")]
+#[test]
+fn native_buckets_hold_the_values_that_they_say() {
+    let values = [0.001, 0.0011, 0.5, 1.0, 1.0, 1.03, 700.0, -4.0, 0.0];
+    let store = Store::from(Recall::builder().expose(HistogramRule::named("h").native()));
+    let record = || {
+        values
+            .into_iter()
+            .for_each(|value| histogram!("h", "le" => "x").record(value))
+    };
+    store.recorder.scope(record);
+    let bytes = store.recall.render_as(Format::Protobuf);
+    let mut rest = &bytes[..];
+    let len = usize::try_from(varint(&mut rest)).unwrap();
+    assert_eq!(rest.len(), len);
+    let family = fields(rest);
+    assert_eq!(family[0].2, b"h");
+    let metric = fields(family.iter().find(|field| field.0 == 4).unwrap().2);
+    let label = fields(metric[0].2);
+    assert_eq!((label[0].2, label[1].2), (&b"exported_le"[..], &b"x"[..]));
+    let histogram = fields(metric.iter().find(|field| field.0 == 7).unwrap().2);
+    let number = |field: u64| histogram.iter().find(|f| f.0 == field).unwrap().1;
+    assert_eq!(number(1), 9);
+    let sum = f64::from_bits(number(2));
+    assert!((sum - values.iter().sum::<f64>()).abs() < 1e-9, "{sum}");
+    assert_eq!(number(7), 1);
+    let base = 2f64.powf(0.5f64.powi(i32::try_from(signed(number(5))).unwrap()));
+    for (spans, deltas, sign) in [(9, 10, -1.0), (12, 13, 1.0)] {
+        let mut rest = histogram.iter().find(|f| f.0 == deltas).unwrap().2;
+        let (mut index, mut count, mut seen) = (0i64, 0i64, 0);
+        for span in histogram.iter().filter(|f| f.0 == spans) {
+            let span = fields(span.2);
+            index += signed(span[0].1);
+            for _ in 0..span[1].1 {
+                count += signed(varint(&mut rest));
+                let power = |n: i64| base.powi(i32::try_from(n).unwrap());
+                let (from, to) = (power(index - 1), power(index) * (1.0 + 1e-12));
+                let inside =
+                    |value: &&f64| **value * sign > from * (1.0 + 1e-12) && **value * sign <= to;
+                let expected = values.iter().filter(inside).count();
+                assert_eq!(usize::try_from(count).unwrap(), expected, "{from} to {to}");
+                seen += expected;
+                index += 1;
+            }
+        }
+        let expected = values.iter().filter(|value| **value * sign > 0.0).count();
+        assert_eq!(seen, expected);
+        assert!(rest.is_empty());
+    }
+}
