@@ -24,6 +24,8 @@ mod measure;
 mod memory;
 #[path = "scoreboard/questions.rs"]
 mod questions;
+#[path = "scoreboard/render.rs"]
+mod render;
 #[path = "scoreboard/rows.rs"]
 mod rows;
 #[path = "scoreboard/runner.rs"]

@@ -2,7 +2,7 @@
 
 use self::Unit::{Bytes, Calls, Nanos, Times, Yards};
 use crate::subject::Subject::{self, Facade, Mep, Recall};
-use crate::{history, hot, memory, questions, sites, store};
+use crate::{history, hot, memory, questions, render, sites, store};
 
 /// What a row counts in, and which number its goal is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub const GROUPS: &[Group] = &[
     group("readers", &[Recall], 1, history::readers),
     group("points", &[Recall], 1, history::points),
     group("register", BOTH, 3, store::register),
+    group("render", BOTH, 1, render::counters),
+    group("render_histograms", &[Recall], 1, render::histograms),
 ];
 
 const fn group(
@@ -335,6 +337,26 @@ pub const ROWS: &[Row] = &[
         Nanos,
     )
     .goal(1_000.0),
+    row(
+        "render",
+        "render_first",
+        "render 100,000 counters as text, the first time",
+        Nanos,
+    ),
+    row("render", "render", "... later, changed meanwhile", Nanos).goal(8e6),
+    row(
+        "render_histograms",
+        "render_histograms_first",
+        "render 10,000 histograms, 12 buckets, the first time",
+        Nanos,
+    ),
+    row(
+        "render_histograms",
+        "render_histograms",
+        "... later, changed meanwhile",
+        Nanos,
+    )
+    .goal(12e6),
     row(
         "day",
         "day_tick",
