@@ -654,9 +654,9 @@ fn native_buckets_hold_the_values_that_they_say() {
     let values = [0.001, 0.0011, 0.5, 1.0, 1.0, 1.03, 700.0, -4.0, 0.0];
     let store = Store::from(Recall::builder().expose(HistogramRule::named("h").native()));
     let record = || {
-        values
-            .into_iter()
-            .for_each(|value| histogram!("h", "le" => "x").record(value))
+        for value in values {
+            histogram!("h", "le" => "x").record(value);
+        }
     };
     store.recorder.scope(record);
     let bytes = store.recall.render_as(Format::Protobuf);
