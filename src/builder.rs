@@ -180,6 +180,13 @@ impl RecallBuilder {
         self
     }
 
+    /// Logs every alert event through `tracing`, those of the store's own rules too: firing as a warning or an error, as the
+    /// rule's severity has it, everything else as information. Default: nothing is logged.
+    #[cfg(feature = "tracing")]
+    pub fn log_alerts(self) -> Self {
+        self.on_alert(crate::alerts::log)
+    }
+
     /// Whether the store has rules of its own, whose names begin with `Recall`. Each can also be switched by
     /// [`Alerts::disable`](crate::Alerts::disable). Default: yes.
     pub fn own_alerts(mut self, yes: bool) -> Self {

@@ -2,7 +2,7 @@
 
 use super::{
     kept::Kept,
-    number::{go, humanize_timestamp},
+    number::{humanize_timestamp, short},
     severity::Severity,
     state::AlertState,
 };
@@ -187,9 +187,9 @@ impl fmt::Display for AlertEvent {
         if !told.labels.is_empty() {
             write!(f, "{}", told.labels)?;
         }
-        write!(f, " ({}): {}", told.severity, go(told.value))?;
+        write!(f, " ({}): {}", told.severity, short(told.value, 6))?;
         if let Some(threshold) = told.threshold {
-            write!(f, ", threshold {}", go(threshold))?;
+            write!(f, ", threshold {}", short(threshold, 6))?;
         }
         if let Some(since) = told.since.filter(|since| *since < told.at) {
             let ms = told.at.as_millis().saturating_sub(since.as_millis());

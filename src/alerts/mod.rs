@@ -9,6 +9,8 @@ mod condition;
 mod evaluate;
 mod event;
 mod kept;
+#[cfg(feature = "tracing")]
+mod log;
 mod notify;
 mod number;
 mod ready;
@@ -20,6 +22,8 @@ mod template;
 mod text;
 mod watched;
 
+#[cfg(feature = "tracing")]
+pub(crate) use self::log::log;
 pub(crate) use self::{board::Board, builtin::Vitals, evaluate::Now, notify::Callback};
 pub use self::{
     condition::Condition,

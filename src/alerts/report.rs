@@ -4,7 +4,7 @@ use super::{
     board::{Board, at},
     event::{date, fingerprint},
     notify::SLOW_NS,
-    number::go,
+    number::short,
     severity::Severity,
     state::{Phase, RESOLVED_NS},
 };
@@ -45,9 +45,9 @@ impl fmt::Display for Alert {
         if !self.labels.is_empty() {
             write!(f, "{}", self.labels)?;
         }
-        write!(f, " ({}): {}", self.severity, go(self.value))?;
+        write!(f, " ({}): {}", self.severity, short(self.value, 6))?;
         if let Some(threshold) = self.threshold {
-            write!(f, ", threshold {}", go(threshold))?;
+            write!(f, ", threshold {}", short(threshold, 6))?;
         }
         write!(f, ", since {}", date(self.fired_at.unwrap_or(self.since)))?;
         for (name, text) in &self.annotations {
@@ -240,7 +240,7 @@ impl Board {
                 alert.rule,
                 shown(&alert.labels),
                 alert.severity,
-                go(alert.value)
+                short(alert.value, 6)
             ));
         }
         if let Some(more) = firing.len().checked_sub(NAMED).filter(|more| *more > 0) {

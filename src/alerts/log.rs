@@ -1,0 +1,20 @@
+//! Alert events as events of `tracing`.
+
+use super::{event::AlertEvent, severity::Severity, state::AlertState};
+use tracing::{error, info, warn};
+
+/// Firing is logged as bad as it is, everything else as information.
+pub(crate) fn log(event: &AlertEvent) {
+    let (rule, state, severity) = (event.rule(), event.state(), event.severity());
+    let (labels, value) = (event.labels(), event.value());
+    macro_rules! log {
+        ($level:ident) => {
+            $level!(target: "metrics_recall::alerts", rule, %state, %severity, %labels, value, "{event}")
+        };
+    }
+    match (state, severity) {
+        (AlertState::Firing, Severity::Warning) => log!(warn),
+        (AlertState::Firing, Severity::Error | Severity::Critical) => log!(error),
+        _ => log!(info),
+    }
+}
