@@ -148,6 +148,22 @@ impl RecallBuilder {
         self
     }
 
+    /// A label that every exposed series gets, unless it has one of that name: what tells this process from others, as in
+    /// `service="shop"`. Called again, one more. Answers inside the process do not have it. Default: none.
+    ///
+    /// ```
+    /// let builder = metrics_recall::Recall::builder().global_label("service", "shop");
+    /// let (recorder, recall) = builder.build()?;
+    /// recorder.scope(|| metrics::gauge!("queue_depth").set(3.0));
+    /// assert!(recall.render().ends_with("\nqueue_depth{service=\"shop\"} 3\n"));
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    pub fn global_label(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        let label = (name.as_ref().into(), value.as_ref().into());
+        self.config.globals.push(label);
+        self
+    }
+
     /// Where time comes from. Default: the machine.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = Some(clock);

@@ -26,6 +26,13 @@
 //! # Ok::<(), metrics_recall::Error>(())
 //! ```
 //!
+//! # Where to read on
+//!
+//! The [`guide`] is the book: [first steps](guide::first_steps), [concepts](guide::concepts), a [cookbook](guide::cookbook),
+//! [testing your metrics](guide::testing), [costs](guide::costs), [limits](guide::limits), a
+//! [comparison](guide::comparison), [coming from metrics-exporter-prometheus](guide::from_prometheus_exporter), and
+//! [features and versions](guide::features).
+//!
 //! # What it promises
 //!
 //! - **Transparent**: whatever emits through `metrics` 0.24 shows up, third-party crates included.
@@ -66,6 +73,8 @@ mod engine;
 mod error;
 #[cfg(not(loom))]
 mod exposition;
+#[cfg(not(loom))]
+pub mod guide;
 #[cfg(not(loom))]
 mod handle;
 #[cfg(not(loom))]

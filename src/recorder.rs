@@ -46,7 +46,7 @@ impl RecallRecorder {
     /// assert_eq!(recall.counters("jobs_total").total(), Some(1));
     /// # Ok::<(), metrics_recall::Error>(())
     /// ```
-    pub fn wrap<T>(&self, f: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    pub fn wrap<T, F: FnOnce() -> T>(&self, f: F) -> impl FnOnce() -> T + use<T, F> {
         let recorder = self.clone();
         move || recorder.scope(f)
     }
@@ -63,7 +63,7 @@ impl RecallRecorder {
     /// assert_eq!(recall.counters("jobs_total").total(), Some(1));
     /// # Ok::<(), metrics_recall::Error>(())
     /// ```
-    pub fn wrap_future<F: Future>(&self, future: F) -> impl Future<Output = F::Output> {
+    pub fn wrap_future<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         let recorder = self.clone();
         let mut future = Box::pin(future);
         std::future::poll_fn(move |context| recorder.scope(|| future.as_mut().poll(context)))

@@ -42,6 +42,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("collectors", "error clock util model intake engine handle"),
     ("ingest", "error clock util model intake exposition"),
     ("http", "error util ledger model exposition query handle"),
+    ("guide", ""),
     ("fuzzing", "model codec live exposition"),
     ("builder", "*"),
 ];

@@ -74,6 +74,47 @@ impl HistogramRule {
     }
 }
 
+/// Bytes of the global labels together: each exposed series has them.
+const MOST_GLOBALS: usize = 1024;
+
+/// Checks the labels that every exposed series gets, and sorts them.
+pub(super) fn globals(
+    given: &[(Box<str>, Box<str>)],
+    problems: &mut Vec<String>,
+) -> Vec<(Box<str>, Box<str>)> {
+    let mut globals = given.to_vec();
+    globals.sort();
+    for (name, _) in &globals {
+        let mut letters = name.bytes();
+        let first = letters.next();
+        let is_letter = |b: u8| b.is_ascii_alphabetic() || b == b'_';
+        let is_legal = first.is_some_and(is_letter)
+            && letters.all(|b| is_letter(b) || b.is_ascii_digit())
+            && !name.starts_with("__");
+        let is_ours = matches!(&**name, "le" | "quantile" | "overflow");
+        if !is_legal || is_ours {
+            problems.push(format!(
+                "global label {name:?}: allowed are letters, digits and underscores, no digit first nor two underscores, and not le, quantile or overflow"
+            ));
+        }
+    }
+    for pair in globals.windows(2) {
+        if let [(one, _), (other, _)] = pair
+            && one == other
+        {
+            problems.push(format!("global label {one:?} twice: allowed is once"));
+        }
+    }
+    let bytes: usize = globals.iter().map(|(n, v)| n.len() + v.len()).sum();
+    if bytes > MOST_GLOBALS {
+        problems.push(format!(
+            "global labels of {bytes} bytes: allowed are {MOST_GLOBALS} together"
+        ));
+    }
+    globals.retain(|(_, value)| !value.is_empty());
+    globals
+}
+
 /// Checks all rules.
 pub(super) fn shapes(rules: &[HistogramRule], problems: &mut Vec<String>) -> Vec<ShapeRule> {
     for rule in rules {

@@ -29,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) rules: Vec<RetentionRule>,
     pub(crate) histograms: Vec<HistogramRule>,
     pub(crate) plain_names: bool,
+    /// Labels that every exposed series gets.
+    pub(crate) globals: Vec<(Box<str>, Box<str>)>,
 }
 
 /// A checked configuration.
@@ -48,6 +50,8 @@ pub(crate) struct Plan {
     pub(crate) shapes: Vec<ShapeRule>,
     /// Exposed names get no suffixes of units and totals.
     pub(crate) plain_names: bool,
+    /// Labels that every exposed series gets, sorted by name.
+    pub(crate) globals: Vec<(Box<str>, Box<str>)>,
     layout: Layout,
     pub(crate) series_per_metric: usize,
     pub(crate) metrics: usize,
@@ -77,6 +81,7 @@ impl Config {
                 .and_then(|d| range_problem("retention", d, resolution)),
         );
         let shapes = exposed::shapes(&self.histograms, &mut problems);
+        let globals = exposed::globals(&self.globals, &mut problems);
         let has_tiers = problems.is_empty();
         problems.extend(limit_problems(&chosen, resolution));
         let planned = if has_tiers {
@@ -97,6 +102,7 @@ impl Config {
             rules,
             shapes,
             plain_names: self.plain_names,
+            globals,
             layout,
             series_per_metric: chosen.max_series_per_metric,
             metrics: chosen.max_metrics,
@@ -201,6 +207,7 @@ impl Plan {
                 ("idle_timeout", format!("{:?}", plan.idle_timeout)),
                 ("expose", format!("{:?}", plan.shapes)),
                 ("plain_names", plan.plain_names.to_string()),
+                ("global_label", format!("{:?}", plan.globals)),
             ]
         };
         let pairs = settings(self).into_iter().zip(settings(other));

@@ -2,7 +2,7 @@
 
 use super::Recall;
 use crate::{
-    exposition::{Format, Globals, Style, encoder, families},
+    exposition::{Format, Style, encoder, families},
     model::family::Metric,
 };
 use std::io;
@@ -95,7 +95,7 @@ impl Recall {
         self.0.tick();
         let metrics = self.0.exposed();
         let (families, _) = families(&metrics, self.style(format));
-        let mut encoder = encoder(format, Globals::default());
+        let mut encoder = encoder(format, self.plan().globals.clone().into());
         encoder.begin(out);
         for family in &families {
             let Some(metric) = metrics.get(family.metric) else {
