@@ -87,7 +87,7 @@ impl Live {
     ///
     /// # Errors
     ///
-    /// As [`Live::new`].
+    /// As [`Full`]: when the budget cannot hold an empty store.
     pub(crate) fn shaped(
         ledger: Arc<Ledger>,
         limits: Limits,
