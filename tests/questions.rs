@@ -6,7 +6,8 @@ mod common;
 use common::Store;
 use metrics::{counter, gauge, histogram};
 use metrics_recall::{
-    Aggregation, Answer, Direction, Labels, MemoryProfile, Recall, Tier, Timestamp, mins, secs,
+    Aggregation, Answer, Clock, Direction, Labels, MemoryProfile, Recall, Tier, Timestamp, mins,
+    secs,
 };
 use std::time::Duration;
 
@@ -400,4 +401,42 @@ fn a_suspended_machine_covers_its_sleep() {
     assert_eq!(window.increase(), Some(40));
     let rate = window.eval(Aggregation::Rate).unwrap();
     assert_eq!((rate.value, rate.coverage), (Some(40.0 / 125.0), 1.0));
+}
+
+/// Of a window without end, cut into seconds, all steps were still to come, and the million that was left did not fit.
+#[test]
+fn steps_that_are_still_to_come_take_no_room_from_those_that_were() {
+    let (clock, hands) = Clock::manual();
+    let (recorder, recall) = Recall::builder().clock(clock).build().unwrap();
+    for _ in 0..5 {
+        recorder.scope(|| counter!("n").increment(2));
+        hands.advance(secs(1));
+        recall.tick();
+    }
+    let (from, to) = (
+        Timestamp::from_millis(i64::MIN),
+        Timestamp::from_millis(i64::MAX),
+    );
+    let steps = recall
+        .counters("n")
+        .between(from, to)
+        .every(secs(1))
+        .increase();
+    assert_eq!(
+        steps.iter().filter_map(|point| point.value).sum::<u64>(),
+        10
+    );
+    assert!(recall.health().is_healthy(), "{}", recall.health());
+}
+
+/// What somebody asked about was printed as it was, and could write lines of its own into a report.
+#[test]
+fn names_in_reports_and_errors_stay_on_their_line() {
+    let (_recorder, recall) = Recall::builder().build().unwrap();
+    let hostile = "a\nhealthy\u{1b}[2J";
+    assert_eq!(recall.counters(hostile).total(), None);
+    let health = recall.health().to_string();
+    assert_eq!(health.lines().count(), 2, "{health}");
+    let error = recall.reset(hostile).unwrap_err().to_string();
+    assert!(!error.contains(['\n', '\u{1b}']), "{error}");
 }

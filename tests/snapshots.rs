@@ -352,3 +352,27 @@ fn a_snapshot_is_plain_data_to_pass_on() {
         Some(4)
     );
 }
+
+/// A reset of the store took from a snapshot what evicted series had counted.
+#[test]
+fn a_reset_of_the_store_changes_no_total_of_a_snapshot() {
+    let (clock, hands) = Clock::manual();
+    let builder = Recall::builder().clock(clock).idle_timeout(secs(2));
+    let (recorder, recall) = builder.retention(secs(10)).build().unwrap();
+    for i in 0..200_u32 {
+        recorder.scope(|| counter!("visits", "n" => i.to_string()).increment(1));
+        hands.advance(secs(1));
+        recall.tick();
+        if i % 5 == 0 {
+            recall.force_cleanup(1);
+        }
+    }
+    let then = recall.snapshot();
+    assert!(
+        then.counters("visits").by("n").total().len() < 100,
+        "nothing was forgotten"
+    );
+    recall.reset("visits").unwrap();
+    assert_eq!(then.counters("visits").total(), Some(200));
+    assert!(then.counters("visits").reset().is_err());
+}

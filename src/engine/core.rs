@@ -24,7 +24,7 @@ use crate::{
     },
     model::{MetricKind, Timestamp, frame::SeriesId, schema::Schema},
     query::{Aggregation, Ask, Found, Member, Missing, Query, Sum, Values, Watch},
-    util::{bits::low, layout, near::Nearest, recent::Recent},
+    util::{bits::low, layout, near::Nearest, recent::Recent, text::Shown},
 };
 use parking_lot::Mutex;
 use std::sync::{
@@ -211,7 +211,8 @@ impl Core {
             .collect();
         if let (Some(kind), Some(other)) = (kind, others.first()) {
             return Error::unknown_metric(format!(
-                "`{name}` is no {kind} but a {other}: ask `{other}s({name:?})`"
+                "`{}` is no {kind} but a {other}: ask `{other}s({name:?})`",
+                Shown(name)
             ));
         }
         let mut nearest = Nearest::to(name);
@@ -233,7 +234,8 @@ impl Core {
         }
         let what = kind.map_or("metric", MetricKind::as_str);
         Error::unknown_metric(format!(
-            "no {what} `{name}` was ever seen{}",
+            "no {what} `{}` was ever seen{}",
+            Shown(name),
             nearest.hint()
         ))
     }

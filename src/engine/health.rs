@@ -96,13 +96,14 @@ impl Core {
         let (list, more) = self.counts.strange.list();
         for asked in list {
             let (kind, name, n) = (asked.kind, &asked.name, asked.times);
+            let shown = Shown(name);
             if !asked.is_unknown {
                 reasons.push(format!(
-                    "{n} questions about the {kind} `{name}` had an argument that makes no sense: allowed are quantiles from 0 to 1, 1 to 10000 buckets, and bounds that ascend; `eval` says which"
+                    "{n} questions about the {kind} `{shown}` had an argument that makes no sense: allowed are quantiles from 0 to 1, 1 to 10000 buckets, and bounds that ascend; `eval` says which"
                 ));
             } else if !self.has(kind, name) {
                 reasons.push(format!(
-                    "{n} questions were about the {kind} `{name}`, which was never recorded: a typo, or not recorded yet"
+                    "{n} questions were about the {kind} `{shown}`, which was never recorded: a typo, or not recorded yet"
                 ));
             }
         }

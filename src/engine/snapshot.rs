@@ -67,6 +67,8 @@ pub(super) struct Known {
     counters: Columns<u64>,
     gauges: Columns<f64>,
     histograms: Columns<()>,
+    /// Of counters: what evicted series had, where there is any. A reset may take it from the names.
+    retired: Vec<(Arc<Name>, u64)>,
     /// What all of this is charged to; last, so that it is given back last.
     _charge: Charge,
 }
@@ -135,10 +137,21 @@ impl Known {
         counters.gather::<Counter>(core, &mut charge, |values| values.total)?;
         gauges.gather::<Gauge>(core, &mut charge, |values| values.held)?;
         histograms.gather::<Histogram>(core, &mut charge, |_| ())?;
+        let mut retired = Vec::new();
+        let mut full = Ok(());
+        core.live.counters.for_each_name(|name| {
+            let total = name.retired.load(Relaxed);
+            if total > 0 && full.is_ok() {
+                full = charge.room(&mut retired);
+                retired.extend(full.is_ok().then(|| (name.clone(), total)));
+            }
+        });
+        full?;
         Ok(Self {
             counters,
             gauges,
             histograms,
+            retired,
             _charge: charge,
         })
     }
@@ -156,6 +169,15 @@ impl Known {
             }),
             MetricKind::Histogram => self.histograms.value(id).map(|()| Values::default()),
         }
+    }
+
+    /// What evicted series of a counter had.
+    fn retired(&self, name: &Arc<Name>) -> u64 {
+        let same = |(other, _): &&(Arc<Name>, u64)| Arc::ptr_eq(other, name);
+        self.retired
+            .iter()
+            .find(same)
+            .map_or(0, |(_, total)| *total)
     }
 
     /// Whether the name was there.
@@ -281,7 +303,7 @@ impl Pinned {
         let all = query.matchers.is_empty();
         if all {
             // Nothing joins these while the snapshot lives.
-            sum.total = sum.total.wrapping_add(name.retired.load(Relaxed));
+            sum.total = sum.total.wrapping_add(known.retired(&name));
         }
         Ok((all || sum.members > 0).then_some(sum))
     }

@@ -218,9 +218,16 @@ fn slices(
             asked_ns: end - start,
         }
     };
-    let steps = steps.min(most);
-    scratch.add(layout::vec::<Slice>(usize::try_from(steps).unwrap_or(0)))?;
-    Ok((0..steps).rev().map(step_of).collect())
+    // Of too many, those that are still to come are left out first: none of them has a tick.
+    let end = timeline
+        .last()
+        .map_or(to, |frame| signed(frame.span.end_ns));
+    let to_come = u64::try_from((to - end) / step).unwrap_or(0);
+    let skipped = if steps > most { to_come } else { 0 };
+    let behind = steps.min(skipped.saturating_add(most));
+    let count = usize::try_from(behind.saturating_sub(skipped)).unwrap_or(0);
+    scratch.add(layout::vec::<Slice>(count))?;
+    Ok((skipped..behind).rev().map(step_of).collect())
 }
 
 /// A question on its way: what is asked, and of whom.

@@ -1,5 +1,7 @@
 //! Names that are nearly what somebody wrote.
 
+use super::text::Shown;
+
 /// Characters of a name that are compared.
 const LONGEST: usize = 128;
 
@@ -42,7 +44,7 @@ impl<'a> Nearest<'a> {
         let names: Vec<String> = self
             .found
             .iter()
-            .map(|(_, name)| format!("`{name}`"))
+            .map(|(_, name)| format!("`{}`", Shown(name)))
             .collect();
         if names.is_empty() {
             return String::new();
