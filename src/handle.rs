@@ -322,7 +322,9 @@ impl Recall {
     #[must_use]
     pub fn health(&self) -> Health {
         let mut health = self.0.health();
-        health.add_some(self.renamed(), "exposed under another name");
+        if self.0.is_exposed.load(Relaxed) {
+            health.add_some(self.renamed(), "exposed under another name");
+        }
         health
     }
 

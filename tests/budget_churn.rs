@@ -298,7 +298,9 @@ fn what_is_deleted_again_and_again_stays_inside_the_budget() {
         let store = Store::new(size.builder().retention(secs(5)));
         let mut held: Vec<(Counter, Gauge, Histogram)> = Vec::new();
         store.scope(|| {
-            held.extend((0..40).map(|i| {
+            // Where live data have all that they may have, a delete is refused: not here.
+            let handles = if size == Size::Edge { 10 } else { 40 };
+            held.extend((0..handles).map(|i| {
                 let id = i.to_string();
                 (
                     counter!("n", "id" => id.clone()),

@@ -45,6 +45,8 @@ pub(crate) struct Core {
     pub(crate) is_shut: AtomicBool,
     /// When the store became the process's, on its clock; [`u64::MAX`]: it has not.
     pub(crate) installed_ns: AtomicU64,
+    /// Somebody has asked for the exposition: only then does it matter what names meet in it.
+    pub(crate) is_exposed: AtomicBool,
     pub(crate) alerts: Arc<Board>,
     pub(super) watches: Watches,
     pub(crate) holds: Arc<Holds>,
@@ -142,6 +144,7 @@ impl Core {
                 worker: Mutex::new(None),
                 is_shut: AtomicBool::new(false),
                 installed_ns: AtomicU64::new(u64::MAX),
+                is_exposed: AtomicBool::new(false),
             })
         };
         let full = |Full| {

@@ -5,7 +5,7 @@ use crate::{
     exposition::{Format, Style, encoder, families},
     model::family::Metric,
 };
-use std::io;
+use std::{io, sync::atomic::Ordering::Relaxed};
 
 /// Bytes that are gathered before they go to a writer.
 const CHUNK: usize = 64 << 10;
@@ -93,6 +93,7 @@ impl Recall {
         mut next: impl FnMut(&mut Vec<u8>) -> io::Result<()>,
     ) -> io::Result<()> {
         self.0.tick();
+        self.0.is_exposed.store(true, Relaxed);
         let metrics = self.0.exposed();
         let (families, _) = families(&metrics, self.style(format));
         let mut encoder = encoder(format, self.plan().globals.clone().into());
