@@ -15,8 +15,8 @@ use common::Store;
 use expected::{Ends, Side, deviation, float};
 use metrics::{Label, counter, gauge, histogram};
 use metrics_recall::{
-    Aggregation, Answer, Bucket, Labels, MemoryProfile, Point, Recall, Stats, Tier, Timestamp,
-    Trend, secs,
+    Aggregation, Answer, Bucket, Labels, MemoryProfile, MetricKind, Point, Recall, Stats, Tier,
+    Timestamp, Trend, secs,
 };
 use naive::{Filter, Key, Model, Question, Row, Texts, Window};
 use proptest::prelude::*;
@@ -33,6 +33,8 @@ enum Op {
     Sleep(u64),
     /// So many ticks with something in each.
     Run(u8, Key, i8),
+    /// Totals of counters and histograms start again; windows keep what they have.
+    Reset,
     Ask(Question),
 }
 
@@ -96,6 +98,7 @@ fn op() -> impl Strategy<Value = Op> {
         5 => advance().prop_map(Op::Tick),
         1 => (1_000..90_000_u64).prop_map(Op::Sleep),
         2 => (1..40_u8, key(), any::<i8>()).prop_map(|(n, key, v)| Op::Run(n, key, v)),
+        1 => Just(Op::Reset),
         4 => question().prop_map(Op::Ask),
     ]
 }
@@ -174,6 +177,8 @@ struct Pair {
     store: Store,
     model: Model,
     ends: Ends,
+    /// Of each name, increments since the start or the last reset; `None`: it was never recorded.
+    totals: [Option<u64>; naive::NAMES.len()],
     start: Timestamp,
     /// Everything that was answered, as text.
     said: Vec<String>,
@@ -270,6 +275,7 @@ impl Pair {
             start: store.recall.now(),
             model: Model::new(retention_ms, store.recall.now().as_millis()),
             ends: Ends::default(),
+            totals: [None; naive::NAMES.len()],
             store,
             said: Vec::new(),
         }
@@ -309,7 +315,18 @@ impl Pair {
                     self.tick(1_000);
                 }
             }
+            Op::Reset => {
+                let recall = &self.store.recall;
+                recall.reset_kind(MetricKind::Counter).unwrap();
+                self.totals = self.totals.map(|total| total.map(|_| 0));
+                self.after_reset();
+                self.store.recall.reset_kind(MetricKind::Histogram).unwrap();
+                self.after_reset();
+            }
             Op::Ask(question) => {
+                let name = naive::NAMES[question.name];
+                let total = self.store.recall.counters(name).total();
+                assert_eq!(total, self.totals[question.name], "total of {name}");
                 self.ask_counters(question);
                 self.ask_gauges(question);
                 self.ask_histograms(question);
@@ -333,7 +350,19 @@ impl Pair {
         self.model.forget(finest.points);
     }
 
+    /// A reset ticks by itself, at the same instant.
+    fn after_reset(&mut self) {
+        self.model.tick(0);
+        self.ends.push(self.model.now(), &self.model.gauges);
+        let [finest] = &*self.store.recall.retention() else {
+            panic!("one tier");
+        };
+        self.model.forget(finest.points);
+    }
+
     fn increment(&mut self, key: Key, by: u64) {
+        let total = &mut self.totals[key.name];
+        *total = Some(total.unwrap_or(0) + by);
         let labels = labels(key);
         self.store
             .recorder

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use metrics::{Counter, counter};
-use metrics_recall::{mins, secs};
+use metrics_recall::{Aggregation, mins, secs};
 
 use crate::history::{SERIES, store};
 use crate::measure::{SAMPLES, Samples, nanos_each, note, pin, yard};
@@ -46,6 +46,11 @@ pub fn questions(subject: Subject) {
     measure("ask_by", 10, rates);
     measure("ask_every", 100, steps);
     measure("ask_typo", 10_000, typo);
+    let watch = recall
+        .counters("single")
+        .over(mins(5))
+        .watch(Aggregation::Rate);
+    measure("watch_get", 100_000, || watch.get());
 }
 
 fn measure<T>(id: &str, times: usize, ask: impl Fn() -> T) {

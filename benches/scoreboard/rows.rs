@@ -337,6 +337,7 @@ pub const ROWS: &[Row] = &[
         Nanos,
     )
     .goal(1_000.0),
+    row("questions", "watch_get", "a watch is read", Nanos).goal(1.0),
     row(
         "render",
         "render_first",
