@@ -31,6 +31,14 @@ impl Tally {
         self.0.as_ref().map_or(&[], |counts| &counts.list)
     }
 
+    /// Bytes that it is charged with.
+    #[cfg(all(test, loom))]
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |counts| {
+            layout::vec::<Counts>(1) + layout::vec::<(Code, u64)>(counts.list.capacity())
+        })
+    }
+
     /// Adds ascending buckets, and counts that lie somewhere between two codes: at the upper one.
     pub(crate) fn add(
         &mut self,

@@ -57,11 +57,15 @@ fn assert_heard(ticker: &Ticker, values: &[f64]) {
 /// Everything that hangs on the series is charged, and nothing else.
 #[track_caller]
 fn assert_charged(live: &Live) {
-    let series = live
-        .histograms
-        .with(SERIES, |entry| entry.cells.series().cloned());
-    let hung = Histogram::hangs_on_series(&series.flatten().unwrap());
-    assert_eq!(live.ledger.part(Part::Pages), hung, "ledger is off");
+    let charged = live.histograms.with(SERIES, |entry| {
+        let series = entry.cells.series().cloned().unwrap();
+        Histogram::hangs_on_series(&series) + entry.memory.tally.bytes()
+    });
+    assert_eq!(
+        Some(live.ledger.part(Part::Pages)),
+        charged,
+        "ledger is off"
+    );
 }
 
 /// A thread takes a lane, records and leaves, while the tick reads, cools the series down, and gives the lane back.
