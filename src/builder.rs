@@ -236,7 +236,8 @@ impl RecallBuilder {
     }
 
     /// A store with a worker, installed as the process's recorder. It lives as long as the process; dropping handles
-    /// does not stop it, [`Recall::shutdown`] does. After a `fork` the child has no worker: `install()` there gives it one.
+    /// does not stop it, [`Recall::shutdown`] does. After a `fork` of a process that did nothing
+    /// else at that instant, `install()` in the child gives it a worker of its own.
     ///
     /// # Errors
     ///
@@ -273,6 +274,14 @@ impl RecallBuilder {
         if self.clock.is_some() {
             changes.push("another clock".to_owned());
         }
+        let own = global
+            .alerts()
+            .rules()
+            .iter()
+            .any(|rule| rule.name.starts_with("Recall"));
+        if own == self.alerts.without_own {
+            changes.push(format!("own_alerts {} (it has {own})", !own));
+        }
         if !changes.is_empty() {
             return Err(Error::installed(format!(
                 "the installed store cannot change its settings: asked for were {}",
@@ -280,6 +289,14 @@ impl RecallBuilder {
             )));
         }
         global.set_retention_rules(self.config.rules)?;
+        for rule in self.alerts.rules {
+            let known = global.alerts().rules();
+            if known.iter().any(|other| *other.name == *rule.name()) {
+                global.alerts().replace(rule)?;
+            } else {
+                global.alerts().add(rule)?;
+            }
+        }
         subscribe(&global, self.alerts.callbacks.into_inner());
         global.start_worker()?;
         // A store that `make_global` named may never have been installed. If this fails, a recorder is there already:

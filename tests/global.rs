@@ -5,7 +5,7 @@ mod common;
 
 use common::Store;
 use metrics::{counter, gauge, histogram};
-use metrics_recall::{MemoryProfile, Recall, RecallBuilder, RetentionRule, mins, secs};
+use metrics_recall::{AlertRule, MemoryProfile, Recall, RecallBuilder, RetentionRule, mins, secs};
 use std::{cell::RefCell, thread, time::Duration};
 
 /// Its worker ticks once a minute: the test does.
@@ -157,9 +157,20 @@ fn shutdown_and_install_again() {
         assert!(error.to_string().contains(part), "{part} is not in {error}");
     }
 
+    let error = settings().own_alerts(false).install().unwrap_err();
+    assert!(error.to_string().contains("own_alerts false"), "{error}");
+
     // What can change is applied.
     let rule = RetentionRule::new().name("x").keep([mins(5)]);
-    let again = settings().retain(rule).install().unwrap();
+    let alert = AlertRule::new("Busy").when("rate(n) over 5m > 1e9".parse().unwrap());
+    let again = settings().retain(rule).alert(alert).install().unwrap();
+    assert!(
+        again
+            .alerts()
+            .rules()
+            .iter()
+            .any(|rule| rule.name == "Busy")
+    );
     assert_eq!(total(&again, "n"), Some(3_004));
     counter!("n", "k" => "v").increment(1);
     again.tick();
