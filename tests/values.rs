@@ -375,6 +375,43 @@ fn sums_beyond_the_floats_stay_at_their_end() {
     }
 }
 
+/// A value times its count was infinite, and was left out: the mean of 1e300 was nearly nothing.
+#[test]
+fn values_that_leave_the_floats_by_their_count_stay_at_their_end() {
+    let many = usize::MAX / 3;
+    let hot = 1 << 16; // values of a tick that lanes are hung for
+    for value in [1e300, -1e300] {
+        let end = f64::MAX.copysign(value);
+        let store = Store::default();
+        let handle = store.recorder.scope(|| histogram!("h"));
+        let newest = store.recall.histograms("h").over(secs(1));
+        let is_at_its_end = |why: &str| {
+            store.tick(secs(1));
+            let count = many as u64 + 2;
+            let sum = (newest.count(), newest.sum());
+            assert_eq!(sum, (Some(count), Some(end)), "{why}");
+            #[expect(clippy::cast_precision_loss, reason = "a mean is a float")]
+            let mean = end / count as f64;
+            assert_eq!(newest.avg(), Some(mean), "{why}");
+        };
+        // The sum is not zero before, and something comes after.
+        let record = || {
+            handle.record(value);
+            handle.record_many(value, many);
+            handle.record(0.5);
+        };
+        record();
+        is_at_its_end("of the owner");
+        std::thread::scope(|scope| scope.spawn(record).join().unwrap());
+        is_at_its_end("of another thread");
+        let warm = || (0..hot).for_each(|_| handle.record(0.5));
+        std::thread::scope(|scope| scope.spawn(warm).join().unwrap());
+        store.tick(secs(1));
+        std::thread::scope(|scope| scope.spawn(record).join().unwrap());
+        is_at_its_end("in a lane");
+    }
+}
+
 #[test]
 fn record_many_counts_exactly_on_a_foreign_thread() {
     let billions = usize::try_from(10_u64.pow(10)).unwrap_or(usize::MAX);

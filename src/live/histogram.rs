@@ -165,7 +165,7 @@ impl Default for Gathered {
 
 impl Gathered {
     pub(crate) fn add(&mut self, other: Gathered) {
-        self.sum = (self.sum + other.sum).clamp(f64::MIN, f64::MAX);
+        self.sum = within(self.sum + other.sum);
         self.lowest = self.lowest.min(other.lowest);
         self.highest = self.highest.max(other.highest);
     }
@@ -189,13 +189,18 @@ impl Gathered {
     }
 }
 
-/// `sum + rest + value` as a sum and a rest, exactly (Knuth's two-sum). A sum that would leave the floats stays.
+/// `sum + rest + value` as a sum and a rest, exactly (Knuth's two-sum). A sum that would leave the floats stays at their end.
 pub(crate) fn two_sum(sum: f64, rest: f64, value: f64) -> (f64, f64) {
     let next = sum + value;
     if !next.is_finite() {
-        return (sum, rest);
+        return (within(next), rest);
     }
     add_exactly(sum, rest, value, next)
+}
+
+/// The nearest float that is finite.
+fn within(sum: f64) -> f64 {
+    sum.clamp(f64::MIN, f64::MAX)
 }
 
 /// `next` is `sum + value`, and finite.
@@ -259,7 +264,7 @@ impl Owned {
         let (sum, rest) = two_sum(
             f64::from_bits(self.hot.sum.load(Relaxed)),
             f64::from_bits(self.hot.rest.load(Relaxed)),
-            value * weight,
+            within(value * weight),
         );
         self.hot.sum.store(sum.to_bits(), Relaxed);
         self.hot.rest.store(rest.to_bits(), Relaxed);
@@ -284,7 +289,7 @@ impl Owned {
         // From one end of the floats to the other is further than a float can say.
         let sum = grown(&self.hot.sum, seen_sum) + grown(&self.hot.rest, seen_rest);
         Gathered {
-            sum: sum.clamp(f64::MIN, f64::MAX),
+            sum: within(sum),
             lowest,
             highest,
         }
@@ -295,7 +300,7 @@ impl Shared {
     #[inline]
     fn record(&self, name: &Name, code: Code, value: f64, count: u64, weight: f64) {
         self.count(name, code, count);
-        self.add_sum(value * weight);
+        self.add_sum(within(value * weight));
         self.extremes.stretch(key_of(value));
     }
 
@@ -322,10 +327,7 @@ impl Shared {
     fn add_sum(&self, by: f64) {
         let mut now = self.sum.load(Relaxed);
         loop {
-            let next = f64::from_bits(now) + by;
-            if !next.is_finite() {
-                break;
-            }
+            let next = within(f64::from_bits(now) + by);
             match self
                 .sum
                 .compare_exchange_weak(now, next.to_bits(), Relaxed, Relaxed)
