@@ -429,14 +429,51 @@ fn steps_that_are_still_to_come_take_no_room_from_those_that_were() {
     assert!(recall.health().is_healthy(), "{}", recall.health());
 }
 
+/// Fewer than a million of them were answered, and charged: half a million do not fit into the smallest budget.
+#[test]
+fn steps_that_are_still_to_come_have_no_point() {
+    let (clock, hands) = Clock::manual();
+    let builder = Recall::builder().profile(MemoryProfile::Edge);
+    let (recorder, recall) = builder.clock(clock).build().unwrap();
+    for _ in 0..5 {
+        recorder.scope(|| counter!("n").increment(2));
+        hands.advance(secs(1));
+        recall.tick();
+    }
+    let now = recall.now();
+    let n = recall.counters("n");
+    let steps = n.clone().between(now - secs(5), now + secs(500_000));
+    let steps: Vec<_> = steps.every(secs(1)).increase();
+    let values: Vec<_> = steps.iter().map(|point| point.value).collect();
+    assert_eq!(values, [Some(2); 5]);
+    assert_eq!(steps.last().map(|point| point.at), Some(now));
+    let to_come = n.between(now + secs(1), now + secs(500_000));
+    assert!(to_come.every(secs(1)).increase().is_empty());
+    assert!(recall.health().is_healthy(), "{}", recall.health());
+}
+
 /// What somebody asked about was printed as it was, and could write lines of its own into a report.
 #[test]
 fn names_in_reports_and_errors_stay_on_their_line() {
-    let (_recorder, recall) = Recall::builder().build().unwrap();
+    let (recorder, recall) = Recall::builder().build().unwrap();
     let hostile = "a\nhealthy\u{1b}[2J";
     assert_eq!(recall.counters(hostile).total(), None);
     let health = recall.health().to_string();
     assert_eq!(health.lines().count(), 2, "{health}");
-    let error = recall.reset(hostile).unwrap_err().to_string();
-    assert!(!error.contains(['\n', '\u{1b}']), "{error}");
+    let stays = |error: metrics_recall::Error| {
+        let error = error.to_string();
+        assert!(!error.contains(['\n', '\u{1b}']), "{error}");
+    };
+    stays(recall.reset(hostile).unwrap_err());
+    recorder.scope(|| histogram!(hostile).record(1.0));
+    let known = recall.histograms(hostile);
+    stays(known.clone().label("a", "b").reset().unwrap_err());
+    let known = known.over(mins(5));
+    stays(known.eval(Aggregation::Quantile(2.0)).unwrap_err());
+    stays(known.eval(Aggregation::Total).unwrap_err());
+    let start = Timestamp::from_millis(0);
+    let early = recall.histograms(hostile).between(start, start + secs(1));
+    stays(early.eval(Aggregation::Avg).unwrap_err());
+    let watch = format!("{:?}", known.watch(Aggregation::Avg));
+    assert!(!watch.contains(['\n', '\u{1b}']), "{watch}");
 }

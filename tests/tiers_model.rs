@@ -724,7 +724,13 @@ impl Pair {
         check: impl Fn(&Asked<'_>, Cut, Option<T>),
     ) {
         let step = question.step * self.setup.tiers[0].0 / 100;
-        let mut to = cut.to - step * i64::try_from(points.len()).unwrap();
+        // Steps that are still to come have no point; the oldest one has, when it begins at the newest tick.
+        let steps = i64::try_from(points.len()).unwrap();
+        let to_come = ((cut.to - self.model.now) / step).max(0);
+        let last = cut.to - step * to_come;
+        let is_older = |point: &metrics_recall::Point<T>| point.at == self.at(last + step);
+        let alone = i64::from(steps == 1 && to_come > 0 && points.last().is_some_and(is_older));
+        let mut to = last + step * (alone - steps);
         for (at, point) in points.iter().enumerate() {
             let from = if at == 0 { cut.from } else { to };
             to += step;

@@ -6,6 +6,7 @@ use crate::{
     live::{Counter, Gauge, Histogram, Name, registry::Registry},
     model::MetricKind,
     query::Query,
+    util::text::Shown,
 };
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -55,7 +56,8 @@ impl Core {
                 }
                 (0, Whose::Query(query)) => Err(Error::unknown_metric(format!(
                     "no series of the {} `{}` has the labels that were asked for",
-                    query.kind, query.name
+                    query.kind,
+                    Shown(&query.name)
                 ))),
                 _ => Ok(()),
             }
@@ -127,7 +129,7 @@ fn settle_name<K: Asked>(
     full.map_err(|_| {
         Error::refused(format!(
             "delete of `{}`: no memory to part a series from the handles that are held of it; {done} were deleted (`memory_budget`)",
-            name.text
+            Shown(&name.text)
         ))
     })?;
     match (fate, query) {

@@ -218,12 +218,13 @@ fn slices(
             asked_ns: end - start,
         }
     };
-    // Of too many, those that are still to come are left out first: none of them has a tick.
+    // Those that are still to come are left out: none of them can have a tick, and there may be any number.
     let end = timeline
         .last()
         .map_or(to, |frame| signed(frame.span.end_ns));
     let to_come = u64::try_from((to - end) / step).unwrap_or(0);
-    let skipped = if steps > most { to_come } else { 0 };
+    // The oldest begins with its window, and so has a tick without length that begins there.
+    let skipped = to_come.min(steps - u64::from(steps > 0 && from <= end));
     let behind = steps.min(skipped.saturating_add(most));
     let count = usize::try_from(behind.saturating_sub(skipped)).unwrap_or(0);
     scratch.add(layout::vec::<Slice>(count))?;

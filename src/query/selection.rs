@@ -12,6 +12,7 @@ use crate::{
     error::Error,
     history::{Charge, Timeline},
     model::{Labels, MetricKind, Timestamp, frame::SeriesId, labels, schema::Schema},
+    util::text::Shown,
 };
 use std::{cmp::Ordering, fmt, marker::PhantomData, sync::Arc, time::Duration};
 
@@ -356,7 +357,7 @@ impl<K: Kind, S: Shape> Selection<K, S> {
     }
 
     /// Cuts the window into steps that end where the window ends; the first may be shorter. Every step of the part of
-    /// the window that history covers has its point. A step of zero is taken as one tick.
+    /// the window that history covers has its point, and none that is still to come. A step of zero is taken as one tick.
     pub fn every(mut self, step: Duration) -> Selection<K, S::Stepped>
     where
         S: Steps,
@@ -502,7 +503,7 @@ impl Question<'_> {
     }
 
     fn uncovered(&self) -> Error {
-        let name = &self.query.name;
+        let name = Shown(&self.query.name);
         let window = match self.query.window {
             Some(Range::Between(from, to)) => format!("between {from} and {to}"),
             _ => "in the window".to_owned(),

@@ -6,7 +6,11 @@ use super::{
     selection::{Ask, Query, Selection},
     shape::{Kind, Over},
 };
-use crate::{history::Charge, ledger::Ledger, ledger::Part, util::layout};
+use crate::{
+    history::Charge,
+    ledger::{Ledger, Part},
+    util::{layout, text::Shown},
+};
 use std::{
     fmt,
     sync::{
@@ -122,7 +126,7 @@ impl fmt::Debug for Watch {
             f,
             "Watch({} of `{}`: {:?})",
             self.0.aggregation,
-            self.0.query.name,
+            Shown(&self.0.query.name),
             self.get()
         )
     }

@@ -327,6 +327,16 @@ impl Model {
             });
             end -= step;
         }
+        // What is still to come is no part; the oldest has a tick without length that begins with it.
+        let last = self
+            .ticks
+            .last()
+            .map_or(0, |t| i64::try_from(t.end).unwrap_or(0));
+        let oldest = parts
+            .pop()
+            .filter(|part| from.max(first) <= last || part.end - step < last);
+        parts.retain(|part| part.end - step < last);
+        parts.extend(oldest);
         parts.reverse();
         parts
     }
