@@ -191,7 +191,7 @@ fn a_store_that_is_dropped_takes_its_memory_along_while_others_go_on() {
         assert_eq!(store.recall.counters("n").total(), Some(8 * 3 * 500));
         assert_eq!(store.part("thread caches"), 0);
     }
-    let [first, second, third] = stores;
+    let [first, second, third, _fourth, _fifth] = stores;
     drop(second);
     assert_eq!(accounts[1].heap(), 0);
     on_threads(8, |t| emit(&first, t));

@@ -29,17 +29,32 @@ pub enum Size {
     Edge,
     FourMiB,
     ThirtyTwoMiB,
+    Staging,
+    Development,
 }
 
-pub const SIZES: [Size; 3] = [Size::Edge, Size::FourMiB, Size::ThirtyTwoMiB];
+pub const SIZES: [Size; 5] = [
+    Size::Edge,
+    Size::FourMiB,
+    Size::ThirtyTwoMiB,
+    Size::Staging,
+    Size::Development,
+];
 
 impl Size {
-    /// With the limits of the profile.
+    /// With the limits of the profile. The greatest two have all of their budget in the full size only: it takes long to fill.
     pub fn builder(self) -> RecallBuilder {
+        let scaled = |profile, usual: usize, long: usize| {
+            Recall::builder()
+                .profile(profile)
+                .memory_budget(scale(usual << 20, long << 20))
+        };
         match self {
             Size::Edge => Recall::builder().profile(MemoryProfile::Edge),
             Size::FourMiB => Recall::builder().memory_budget(4 << 20),
             Size::ThirtyTwoMiB => Recall::builder(),
+            Size::Staging => scaled(MemoryProfile::Staging, 8, 64),
+            Size::Development => scaled(MemoryProfile::Development, 12, 128),
         }
     }
 
