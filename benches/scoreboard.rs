@@ -38,6 +38,8 @@ mod store;
 mod subject;
 #[path = "scoreboard/table.rs"]
 mod table;
+#[path = "scoreboard/timing.rs"]
+mod timing;
 
 #[global_allocator]
 static ALLOCATOR: alloc::Counting = alloc::Counting;

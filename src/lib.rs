@@ -83,6 +83,8 @@ mod history;
 pub mod query;
 #[cfg(not(loom))]
 mod recorder;
+#[cfg(not(loom))]
+mod timing;
 
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -113,6 +115,7 @@ pub use self::{
         Selection, Stats, Trend, Watch,
     },
     recorder::RecallRecorder,
+    timing::{Timed, TimedFuture, Timer, time, timed_future},
 };
 
 /// The README's code compiles and runs.

@@ -10,7 +10,11 @@ use counting::Counting;
 use metrics::{
     Key, Label, Level, Metadata, NoopRecorder, Recorder, Unit, counter, gauge, histogram,
 };
-use metrics_recall::{MemoryProfile, Recall, secs};
+use metrics_recall::{MemoryProfile, Recall, Timed, Timer, secs, time};
+use std::{
+    pin::pin,
+    task::{Context, Waker},
+};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -173,6 +177,46 @@ fn a_cache_without_room_to_grow_allocates_only_what_the_macros_do() {
             counter!("n", "i" => i.to_string()).increment(1);
         }
     });
+}
+
+#[test]
+fn timers_allocate_nothing() {
+    let store = Store::default();
+    let future = || {
+        async { 1 }
+            .timed(histogram!("wall"))
+            .busy_to(histogram!("busy"))
+            .cancelled_to(histogram!("wall", "cancelled" => "true"))
+    };
+    let record = || {
+        drop(Timer::start(histogram!("n", "a" => "1")));
+        Timer::start(histogram!("n")).cancel();
+        let mut timer = Timer::start(histogram!("n"));
+        timer.record_to(histogram!("n", "a" => "1"));
+        timer.stop();
+        assert_eq!(time(histogram!("n"), || 1), 1);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(pin!(future()).poll(&mut context).is_ready());
+        drop(future());
+    };
+    // A histogram allocates when it first meets an octave; these are all that a duration may fall into here.
+    store.recorder.scope(|| {
+        for octave in -30..6 {
+            for histogram in [
+                histogram!("n"),
+                histogram!("n", "a" => "1"),
+                histogram!("wall"),
+                histogram!("busy"),
+            ] {
+                histogram.record(2f64.powi(octave));
+                histogram.record(0.0);
+            }
+        }
+    });
+    for _ in 0..40 {
+        store.recorder.scope(record);
+    }
+    assert_eq!(Counting::asked(|| store.recorder.scope(record)), 0);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use self::Unit::{Bytes, Calls, Nanos, Times, Yards};
 use crate::subject::Subject::{self, Facade, Mep, Recall};
-use crate::{history, hot, memory, questions, render, sites, store};
+use crate::{history, hot, memory, questions, render, sites, store, timing};
 
 /// What a row counts in, and which number its goal is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,7 @@ pub const GROUPS: &[Group] = &[
     group("sites", ALL, 1, sites::sites),
     group("crowd", ALL, 1, hot::crowd),
     group("handles", BOTH, 1, hot::handles),
+    group("timing", ALL, 1, timing::timing),
     group("allocations", ALL, 1, memory::allocations),
     group("latency", BOTH, 3, store::latency),
     group("fresh", BOTH, 1, memory::fresh),
@@ -197,6 +198,21 @@ pub const ROWS: &[Row] = &[
         "handles",
         "histogram_drain",
         "... its drain at a tick or upkeep, per sample",
+        Yards,
+    ),
+    row(
+        "timing",
+        "timer_parts",
+        "two counter readings and a histogram! record",
+        Yards,
+    ),
+    row("timing", "timer", "a Timer around nothing", Yards),
+    row("timing", "timer_times", "... times its parts", Times).goal(1.1),
+    row("timing", "timer_closure", "time(.., closure)", Yards),
+    row(
+        "timing",
+        "timer_std",
+        "two `Instant`s and a histogram! record",
         Yards,
     ),
     row(
