@@ -3,7 +3,7 @@
 //! `used` is the sum of the layouts of everything that the store keeps, plus [`BASE`] for what has no single owner
 //! (the store's own structs, a worker's bookkeeping, a lock's waiting list). It never exceeds `budget`: a reservation
 //! that would is refused, and the caller degrades. Live data (cells, keys, caches) may take at most three quarters of
-//! the budget, so that history always has room.
+//! the budget without [`FIXED`], so that history always has room.
 //!
 //! The budget can change. What is free is one word: a reservation takes from it, a smaller budget takes from it, and
 //! neither takes what is not there. So `used <= budget` at every instant, and a reservation that began under a larger
@@ -17,6 +17,10 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// Charged once for the store's fixed parts.
 pub(crate) const BASE: usize = 24 << 10;
+
+/// The tick and alerts have about as much before anything is recorded: it is not shared out, or in a small store live
+/// data and these would have all of it, and every other tick were lost.
+pub(crate) const FIXED: usize = 32 << 10;
 
 /// The smallest budget that leaves room for anything useful.
 pub(crate) const SMALLEST: usize = 128 << 10;
@@ -145,8 +149,8 @@ impl Ledger {
         (budget.saturating_sub(self.free.load(Relaxed)), budget)
     }
 
-    /// Changes the budget, which must be at least [`SMALLEST`]. Live data that have more than three quarters of a smaller
-    /// one keep what they have, and get nothing until they have less.
+    /// Changes the budget, which must be at least [`SMALLEST`]. Live data that have more than their share of a smaller one
+    /// keep what they have, and get nothing until they have less.
     ///
     /// # Errors
     ///
@@ -180,7 +184,14 @@ impl Ledger {
 
     /// What live data may take of a budget.
     pub(crate) fn live_share(budget: usize) -> usize {
-        budget - budget / 4
+        let shared = budget.saturating_sub(FIXED);
+        shared - shared / 4
+    }
+
+    /// The smallest budget of which live data may take as much as `live`.
+    pub(crate) fn least_budget(live: usize) -> usize {
+        // Rounded up, a little more than that has a quarter left.
+        live + live / 3 + 4 + FIXED
     }
 
     pub(crate) fn refused(&self) -> u64 {

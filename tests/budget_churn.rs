@@ -19,16 +19,21 @@ mod storm;
 
 use crowd::crowd;
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use metrics_recall::{RecallBuilder, secs};
+use metrics_recall::{RecallBuilder, RetentionRule, secs};
 use std::{sync::mpsc, thread, time::Duration};
 use storm::{SIZES, Size, Store, scale};
 
 #[global_allocator]
 static HEAP: heap::Counting = heap::Counting;
 
-/// Idle after two seconds, forgotten after five.
+/// Idle after two seconds, forgotten after five, by coarse tiers too.
 fn fleeting(builder: RecallBuilder) -> Store {
-    remembering(builder, secs(5))
+    remembering(forgetful(builder), secs(5))
+}
+
+/// Nothing is kept but five seconds in the finest tier: memory does not grow with a history that gets longer.
+fn forgetful(builder: RecallBuilder) -> RecallBuilder {
+    builder.retain(RetentionRule::new().keep([secs(5), Duration::ZERO, Duration::ZERO]))
 }
 
 fn remembering(builder: RecallBuilder, retention: Duration) -> Store {
@@ -295,7 +300,7 @@ fn after_a_storm_new_series_have_room_again_and_history_grows_back() {
 fn what_is_deleted_again_and_again_stays_inside_the_budget() {
     let rounds = scale(60, 2_000);
     for size in SIZES {
-        let store = Store::new(size.builder().retention(secs(5)));
+        let store = Store::new(forgetful(size.builder()));
         let mut held: Vec<(Counter, Gauge, Histogram)> = Vec::new();
         store.scope(|| {
             // Where live data have all that they may have, a delete is refused: not here.

@@ -6,7 +6,7 @@ mod tiers;
 
 use common::Store;
 use metrics::{counter, gauge, histogram};
-use metrics_recall::{Labels, Recall, RecallBuilder, secs};
+use metrics_recall::{Labels, Recall, RecallBuilder, RetentionRule, secs};
 use std::time::Duration;
 use tiers::finest_only;
 
@@ -257,6 +257,40 @@ fn a_gauge_holds_its_value_until_it_is_evicted_and_is_absent_then() {
         store.recall.gauges("depth").over(Duration::MAX).count(),
         Some(7)
     );
+}
+
+/// Its cell still had the value from before the reset, which came back for one tick when the series was evicted.
+#[test]
+fn a_gauge_that_was_reset_has_no_value_when_it_is_evicted() {
+    let store = Store::from(small());
+    store.recorder.scope(|| gauge!("level").set(7.0));
+    store.tick(secs(1));
+    store.recall.reset("level").unwrap();
+    evict(&store);
+    assert_eq!(live(&store, "level"), 0);
+    store.tick(secs(1));
+    let level = store.recall.gauges("level").over(Duration::MAX);
+    assert_eq!((level.count(), level.max()), (Some(1), Some(7.0)));
+}
+
+/// Coarse tiers that go on for a day held the ids of all series, also of those that they never had.
+#[test]
+fn an_evicted_series_is_forgotten_when_its_own_retention_is_over() {
+    let rule = RetentionRule::new().keep([secs(5), Duration::ZERO, Duration::ZERO]);
+    let store = Store::from(small().retain(rule));
+    let mut used = Vec::new();
+    for round in 0..60 {
+        let id = round.to_string();
+        store
+            .recorder
+            .scope(|| counter!("job", "id" => id).increment(1));
+        evict(&store);
+        assert_eq!(live(&store, "job"), 0);
+        let parts = store.recall.memory().parts;
+        used.push(parts.iter().find(|part| part.0 == "series").unwrap().1);
+    }
+    let settled = used[20..40].iter().max();
+    assert!(used[40..].iter().max() <= settled, "{used:?}");
 }
 
 #[test]

@@ -154,6 +154,28 @@ fn a_budget_out_of_range_is_an_error() {
 }
 
 /// Ten times the series that a budget can remember for as long as it is to.
+/// What the tick and alerts have for themselves came out of the quarter that is history's, and every other tick was lost.
+#[test]
+fn the_smallest_store_has_room_for_its_ticks() {
+    let store = Store::from(Recall::builder().memory_budget(128 << 10));
+    for tick in 0..200_u32 {
+        store.recorder.scope(|| {
+            for id in 0..20 {
+                counter!("jobs", "id" => id.to_string()).increment(1);
+                for n in 0..20_u32 {
+                    histogram!("took", "id" => id.to_string()).record(f64::from(n * tick) + 0.5);
+                }
+            }
+        });
+        store.tick(secs(1));
+    }
+    let health = store.recall.health().to_string();
+    assert!(!health.contains("missing in history"), "{health}");
+    assert_eq!(store.recall.counters("jobs").total(), Some(4_000));
+    let last = store.recall.counters("jobs").over(secs(1)).increase();
+    assert_eq!(last, Some(20));
+}
+
 #[test]
 fn too_many_series_make_history_shorter_and_leave_every_answer_right() {
     let store = busy(90, 1_800);

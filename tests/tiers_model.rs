@@ -30,6 +30,8 @@ enum Op {
     Sleep(i64),
     /// So many ticks, so far apart, with something of a key in each.
     Run(u8, i64, Key, i8),
+    /// The totals of a name start again.
+    Reset(usize),
     Ask(Question),
 }
 
@@ -191,6 +193,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => advance().prop_map(Op::Tick),
         1 => (100..50_000_i64).prop_map(Op::Sleep),
         6 => (1..60_u8, advance(), key(), any::<i8>()).prop_map(|(n, by, key, v)| Op::Run(n, by, key, v)),
+        1 => (0..NAMES.len()).prop_map(Op::Reset),
         4 => question().prop_map(Op::Ask),
     ]
 }
@@ -541,8 +544,28 @@ impl Pair {
                     self.tick(by * finest / 100);
                 }
             }
+            Op::Reset(name) => self.reset(*name),
             Op::Ask(question) => self.ask(question),
         }
+    }
+
+    /// Ticks, and begins the totals of a name anew. What windows have stays.
+    fn reset(&mut self, name: usize) {
+        self.tick(0);
+        let is_known = {
+            let metrics = self.store.recall.metrics();
+            metrics.iter().any(|metric| metric.name == NAMES[name])
+        };
+        let done = self.store.recall.reset(NAMES[name]);
+        assert_eq!(done.is_ok(), is_known, "{done:?}");
+        let evicted = self.evicted_but(is_known.then_some(name));
+        self.model.tick(&evicted);
+        self.model.reset(name);
+        self.look();
+        let counters = self.store.recall.counters(NAMES[name]);
+        assert_eq!(counters.total().unwrap_or(0), 0);
+        let gauges = self.store.recall.gauges(NAMES[name]);
+        assert_eq!(gauges.current(), None);
     }
 
     fn tick(&mut self, by: i64) {
@@ -558,17 +581,28 @@ impl Pair {
                 }
             });
         }
+        // Without room for its frame a tick is lost, and the next one has nothing to join.
+        let newest = self.store.recall.snapshot().at();
+        let before = self.model.ticks.last().map(|tick| self.at(tick.end));
+        let was_lost = newest != before;
+        assert!(!was_lost || self.setup.short.is_some(), "a tick was lost");
         self.model.now += by;
         let tick = self.store.tick(millis(by));
         let evicted = self.evicted();
-        assert_eq!(tick.merged, self.model.tick(&evicted));
+        assert_eq!(tick.merged, self.model.tick(&evicted) && !was_lost);
         assert_eq!(tick.at, self.at(self.model.now));
         self.look();
     }
 
     /// Gauges that are gone; they must have been idle.
     fn evicted(&self) -> Vec<Key> {
+        self.evicted_but(None)
+    }
+
+    /// The same but for those of a name that was reset.
+    fn evicted_but(&self, reset: Option<usize>) -> Vec<Key> {
         let gauges = self.model.gauges.keys().copied();
+        let gauges = gauges.filter(|key| reset != Some(key.name));
         if !self.limited {
             return Vec::new();
         }

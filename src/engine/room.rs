@@ -93,10 +93,9 @@ impl Core {
             let live = ledger.live();
             if engine.wanted.is_some() && live > Ledger::live_share(bytes) {
                 engine.wanted = None;
-                // Rounded up, a little more than that has a quarter left.
-                let least = live + live / 3 + 4;
+                let least = Ledger::least_budget(live);
                 return Err(Error::invalid(format!(
-                    "memory budget of {bytes} bytes: live series take {live} bytes, which may be three quarters; allowed are {least} bytes or more now"
+                    "memory budget of {bytes} bytes: live series take {live} bytes, and history needs its quarter; allowed are {least} bytes or more now"
                 )));
             }
             Ok(())

@@ -219,12 +219,14 @@ impl Engine {
         self.denied = denied;
         let idle = nanos(core.plan.idle_timeout) / self.resolution_ns;
         let held = core.holds.oldest();
-        let oldest = self.history.oldest_tick().into_iter().chain(held);
-        let oldest = oldest.min().unwrap_or(number);
+        let forget_after = self.history.oldest_ticks().map(|oldest| {
+            let oldest = oldest.into_iter().chain(held).min().unwrap_or(number);
+            low(number.saturating_sub(oldest).min(u32::MAX.into()))
+        });
         Sweep {
             tick: low(number),
             before: low(self.before),
-            forget_after: low(number.saturating_sub(oldest).min(u32::MAX.into())),
+            forget_after,
             evict_after: evict.or(pressed.then(|| low(idle.min(u64::from(u32::MAX))))),
         }
     }

@@ -208,16 +208,19 @@ impl History {
         self.current.last()
     }
 
-    /// The oldest tick that anybody can still see; `None`: nobody sees any.
-    pub(crate) fn oldest_tick(&mut self) -> Option<u64> {
+    /// By class: the oldest tick in which anybody can still see a series of it; `None`: nobody sees any.
+    pub(crate) fn oldest_ticks(&mut self) -> [Option<u64>; CLASSES] {
         self.earlier
             .retain(|(_, timeline)| timeline.strong_count() > 0);
         if self.crowded {
             self.crowded = !self.earlier.is_empty();
-            return Some(0);
+            return [Some(0); CLASSES];
         }
-        let held = self.earlier.iter().map(|(tick, _)| *tick);
-        held.chain(self.current.oldest_tick()).min()
+        let held = self.earlier.iter().map(|(tick, _)| *tick).min();
+        std::array::from_fn(|class| {
+            let own = self.current.oldest_tick_of(class);
+            own.into_iter().chain(held).min()
+        })
     }
 
     /// Adds what the tick gathered; segments beyond their retention go.

@@ -128,6 +128,15 @@ impl Shelved {
         segment.or_else(|| self.open.first().map(|kept| kept.tick))
     }
 
+    /// The oldest tick in which there may be something of a class.
+    fn oldest_tick_of(&self, class: usize) -> Option<u64> {
+        let has = |segment: &&Segment| segment.kept >> class & 1 == 1;
+        let segment = self.segments.iter().find(has);
+        let open = self.open.first().filter(|_| self.classes >> class & 1 == 1);
+        let segment = segment.map(|segment| segment.axis.tick);
+        segment.or_else(|| open.map(|kept| kept.tick))
+    }
+
     pub(super) fn bytes(&self) -> usize {
         let segments = self.segments.iter().map(Segment::bytes);
         let open = self.open.iter().map(|kept| kept.bytes());
@@ -252,6 +261,14 @@ impl Timeline {
     /// The oldest tick that any point is made of.
     pub(crate) fn oldest_tick(&self) -> Option<u64> {
         let tiers = self.archive.tiers.iter().filter_map(Shelved::oldest_tick);
+        let frame = self.frames.first().map(|kept| kept.tick);
+        tiers.chain(frame).min()
+    }
+
+    /// The oldest tick of which any point may mention a series of a class.
+    pub(super) fn oldest_tick_of(&self, class: usize) -> Option<u64> {
+        let tiers = self.archive.tiers.iter();
+        let tiers = tiers.filter_map(|tier| tier.oldest_tick_of(class));
         let frame = self.frames.first().map(|kept| kept.tick);
         tiers.chain(frame).min()
     }

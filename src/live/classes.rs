@@ -230,7 +230,7 @@ mod tests {
         let sweep = Sweep {
             tick,
             before: tick - 1,
-            forget_after: 10,
+            forget_after: [10; CLASSES],
             evict_after: Some(0),
         };
         live.sweep(sweep, &mut collector);

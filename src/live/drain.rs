@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     ledger::{Ledger, Part},
-    model::frame::SeriesId,
+    model::frame::{CLASSES, SeriesId, class_of},
     util::{layout, sync::Arc},
 };
 use std::sync::atomic::Ordering::Relaxed;
@@ -24,10 +24,18 @@ pub(crate) struct Sweep {
     pub(crate) tick: u32,
     /// Number of the tick before.
     pub(crate) before: u32,
-    /// Evicted series whose last change is more ticks ago are removed: no frame mentions them.
-    pub(crate) forget_after: u32,
+    /// By class: evicted series whose last change is more ticks ago are removed, as no point mentions them.
+    pub(crate) forget_after: [u32; CLASSES],
     /// Series that nobody holds and whose last change is more ticks ago are evicted.
     pub(crate) evict_after: Option<u32>,
+}
+
+impl Sweep {
+    /// Ticks after which history has forgotten a series.
+    pub(super) fn forget_after(&self, id: SeriesId) -> u32 {
+        let after = self.forget_after.get(class_of(id));
+        after.copied().unwrap_or(u32::MAX)
+    }
 }
 
 /// What a sweep did.
@@ -135,7 +143,7 @@ impl<K: Visit> Registry<K> {
             return;
         }
         if let Cells::Tomb(_) = entry.cells {
-            return self.sweep_tomb(shard, at, sweep, swept);
+            return self.sweep_tomb(shard, number, at, sweep, swept);
         }
         let id = id_of(number, at, entry.class());
         let age = sweep.tick.wrapping_sub(entry.touched);
@@ -184,7 +192,7 @@ impl<K: Visit> Registry<K> {
         let is_evictable = sweep.evict_after.is_some_and(|after| age > after);
         match &entry.cells {
             Cells::Ghost(series) => {
-                if age > sweep.forget_after && !K::is_pinned(series) {
+                if age > sweep.forget_after(id) && !K::is_pinned(series) {
                     K::retire(series, &entry.memory);
                     self.forget(shard, at);
                     swept.forgotten += 1;

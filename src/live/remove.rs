@@ -219,6 +219,7 @@ impl<K: Visit> Registry<K> {
     pub(super) fn sweep_tomb(
         &self,
         shard: &mut Shard<K>,
+        number: usize,
         at: usize,
         sweep: Sweep,
         swept: &mut Swept,
@@ -226,6 +227,7 @@ impl<K: Visit> Registry<K> {
         let Some(entry) = shard.entries.get_mut(at) else {
             return;
         };
+        let id = id_of(number, at, entry.class());
         let Cells::Tomb(series) = &mut entry.cells else {
             return;
         };
@@ -237,7 +239,7 @@ impl<K: Visit> Registry<K> {
             self.ledger.release(Part::Pages, hung);
         }
         let age = sweep.tick.wrapping_sub(entry.touched);
-        if series.is_some() || age <= sweep.forget_after {
+        if series.is_some() || age <= sweep.forget_after(id) {
             swept.ghosts += 1;
             return;
         }

@@ -170,8 +170,16 @@ impl Visit for Gauge {
         if let Cells::Ghost(series) = &entry.cells {
             // Set since it was read: the value is shown now, and that it is gone in the next tick.
             let now = series.shared.take();
-            let late = now.differs_from(entry.memory.last);
-            push_gauge(to, id, if late { now } else { GONE }, &mut entry.memory);
+            let memory = &mut entry.memory;
+            if memory.is_hidden && !now.set {
+                // It was reset: what is in the cell is no news.
+                if !memory.last.is_nan() {
+                    push_gauge(to, id, GONE, memory);
+                }
+                return;
+            }
+            let late = now.differs_from(memory.last);
+            push_gauge(to, id, if late { now } else { GONE }, memory);
         }
     }
 

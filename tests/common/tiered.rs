@@ -202,6 +202,14 @@ impl Model {
         false
     }
 
+    /// Totals of a name are zero, and its gauges have no value until they are set.
+    pub fn reset(&mut self, name: usize) {
+        for (_, total) in self.counters.iter_mut().filter(|(key, _)| key.name == name) {
+            *total = 0;
+        }
+        self.gauges.retain(|key, _| key.name != name);
+    }
+
     /// Takes what the store says of its tiers, if it keeps its promise.
     pub fn take_reached(&mut self, reached: Vec<Reached>) {
         self.reached = reached;

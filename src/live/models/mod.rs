@@ -28,7 +28,7 @@ use super::{
 use crate::{
     codec::{buckets, distribution},
     ledger::{BASE, Ledger, PARTS, Part},
-    model::frame::{CLASS_BITS, GaugePoint, SeriesId},
+    model::frame::{CLASS_BITS, CLASSES, GaugePoint, SeriesId},
     util::sync::{Arc, Order, Weakened, quietly},
 };
 use metrics::{Key, Label, Level, Metadata};
@@ -181,7 +181,7 @@ impl Ticker {
         let sweep = Sweep {
             tick: self.tick + 1,
             before: self.tick,
-            forget_after: self.forget_after,
+            forget_after: [self.forget_after; CLASSES],
             evict_after: self.evicts.then_some(0),
         };
         self.tick += 1;
