@@ -367,6 +367,24 @@ impl Recall {
         self.0.values(kind)
     }
 
+    /// How often each function was called, the most called first: by the label `function` of whatever histograms have one, such as
+    /// those of `#[timed]` without a name; as of the newest tick. Cost: one look at each series of a histogram.
+    ///
+    /// ```
+    /// # use metrics_recall::Recall;
+    /// # let (recorder, recall) = Recall::builder().build()?;
+    /// # recorder.scope(|| {
+    /// metrics::histogram!("function_duration_seconds", "function" => "shop::pay").record(0.2);
+    /// # });
+    /// # recall.tick();
+    /// assert_eq!(recall.call_counts(), [("shop::pay".to_owned(), 1)]);
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    #[must_use]
+    pub fn call_counts(&self) -> Vec<(String, u64)> {
+        self.0.call_counts()
+    }
+
     /// All metrics with what they did over the last minute, aligned for a terminal.
     #[must_use]
     pub fn summary(&self) -> Summary {

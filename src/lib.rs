@@ -118,6 +118,87 @@ pub use self::{
     timing::{Timed, TimedFuture, Timer, time, timed_future},
 };
 
+/// Times every call of a function, in seconds: `async` or not, a method or not, generic or not.
+///
+/// It emits through the facade, to whichever recorder is in place when the function is called; it keeps no handle between calls.
+///
+/// ```
+/// use metrics_recall::{Recall, mins, timed};
+///
+/// #[timed]
+/// fn parse(text: &str) -> usize {
+///     text.lines().count()
+/// }
+///
+/// #[timed(name = "checkout_seconds", labels(route = "/pay", region = region), result, in_flight)]
+/// async fn checkout(region: &str) -> Result<u32, std::num::ParseIntError> {
+///     "12".parse()
+/// }
+/// # let (recorder, recall) = Recall::builder().build()?;
+/// # recorder.scope(|| assert_eq!(parse("a\nb"), 2));
+/// # recall.tick();
+/// # assert_eq!(recall.call_counts().len(), 1);
+/// # let _ = (mins(5), checkout("eu"));
+/// # Ok::<(), metrics_recall::Error>(())
+/// ```
+///
+/// | argument | what it does |
+/// |---|---|
+/// | none | `function_duration_seconds{function="module::name"}` |
+/// | `name = "checkout_seconds"` | another metric; the label `function` is left out |
+/// | `labels(route = "/pay", n = items.len())` | labels: literals, or whatever is `Display`, computed as the call begins |
+/// | `result` | a label that says how a call ended: `result="ok"`, `"err"`, `"panic"` |
+/// | `in_flight` | a gauge of calls that run: `checkout_in_flight`, or `function_in_flight` |
+/// | `crate = path` | where this crate is found, if not at `::metrics_recall` |
+///
+/// A method has the path of its module, too, since an attribute does not see the type: say
+/// `labels(function = "Cart::add")` where two would meet. `?`, `return`, borrowed results, `impl Trait`, `unsafe fn`, `async fn` in
+/// traits, and functions that end with the `async` block that they return, as `async_trait` makes them, work as they did.
+///
+/// A future counts from its first poll to its end, waiting included. One that is given up has the label
+/// `result="cancelled"`, also without `result`.
+///
+/// # Cost
+///
+/// That of a [`Timer`] around the body: the key is made at compile time, and no call allocates. Labels that are computed are
+/// made anew for each call, as in the facade's own macros.
+#[cfg(all(feature = "macros", not(loom)))]
+pub use metrics_recall_macros::timed;
+
+#[cfg(all(feature = "macros", not(loom)))]
+#[doc(hidden)]
+pub use timing::call as __private;
+
+/// ```compile_fail,E0277
+/// #[metrics_recall::timed(result)]
+/// fn answer() -> u32 {
+///     42
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// #[metrics_recall::timed(result)]
+/// async fn answer() -> Option<u32> {
+///     Some(42)
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// struct Region;
+///
+/// #[metrics_recall::timed(labels(region = region))]
+/// fn ship(region: Region) {}
+/// ```
+///
+/// ```
+/// #[metrics_recall::timed(result, labels(region = "eu"))]
+/// fn answer() -> Result<u32, String> {
+///     Ok(42)
+/// }
+/// ```
+#[cfg(all(doctest, feature = "macros"))]
+struct WrongUsesOfTimed;
+
 /// The README's code compiles and runs.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -216,6 +216,26 @@ pub const ROWS: &[Row] = &[
         Yards,
     ),
     row(
+        "timing",
+        "timed_by_hand",
+        "a function with a Timer and one label",
+        Yards,
+    ),
+    row(
+        "timing",
+        "timed",
+        "... with #[timed] (feature macros)",
+        Yards,
+    ),
+    row("timing", "timed_times", "... times the one by hand", Times).goal(1.1),
+    row("timing", "timed_result", "... with #[timed(result)]", Yards),
+    row(
+        "timing",
+        "timed_in_flight",
+        "... with #[timed(in_flight)]",
+        Yards,
+    ),
+    row(
         "allocations",
         "calls_counter",
         "allocations per counter! static key",

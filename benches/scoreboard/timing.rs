@@ -19,23 +19,68 @@ pub fn timing(subject: Subject) {
     let clock = quanta::Clock::new();
     in_turn(
         &rig,
-        "timer_parts",
-        &mut |_| {
+        ("timer_parts", &mut |i| {
+            let histogram = histogram!("by_hand_seconds");
             let start = clock.raw();
-            let nanos = clock.delta_as_nanos(black_box(start), clock.raw());
-            histogram!("by_hand_seconds").record(nanos as f64 / 1e9);
-        },
+            black_box(i);
+            let nanos = clock.delta_as_nanos(start, clock.raw());
+            histogram.record(nanos as f64 / 1e9);
+        }),
         &mut [
-            ("timer", "timer_times", &mut |_| {
-                drop(black_box(Timer::start(histogram!("timer_seconds"))));
+            ("timer", "timer_times", &mut |i| {
+                let timer = Timer::start(histogram!("timer_seconds"));
+                black_box(i);
+                drop(timer);
             }),
             ("timer_closure", "", &mut |i| {
-                black_box(time(histogram!("closure_seconds"), || black_box(i)));
+                time(histogram!("closure_seconds"), || black_box(i));
             }),
-            ("timer_std", "", &mut |_| {
+            ("timer_std", "", &mut |i| {
+                let histogram = histogram!("std_seconds");
                 let start = Instant::now();
-                histogram!("std_seconds").record(black_box(start).elapsed());
+                black_box(i);
+                histogram.record(start.elapsed());
             }),
+        ],
+    );
+    #[cfg(feature = "macros")]
+    attribute(&rig);
+}
+
+/// `#[timed]` beside a timer of the same metric and labels.
+#[cfg(feature = "macros")]
+fn attribute(rig: &Rig) {
+    #[inline(never)]
+    #[metrics_recall::timed]
+    fn plain(i: usize) -> usize {
+        black_box(i)
+    }
+
+    #[inline(never)]
+    fn by_hand(i: usize) -> usize {
+        let _timer = Timer::start(histogram!("function_duration_seconds", "function" => "by_hand"));
+        black_box(i)
+    }
+
+    #[inline(never)]
+    #[metrics_recall::timed(name = "fallible_seconds", result)]
+    fn fallible(i: usize) -> Result<usize, ()> {
+        Ok(black_box(i))
+    }
+
+    #[inline(never)]
+    #[metrics_recall::timed(name = "job_seconds", in_flight)]
+    fn in_flight(i: usize) -> usize {
+        black_box(i)
+    }
+
+    in_turn(
+        rig,
+        ("timed_by_hand", &mut |i| _ = by_hand(i)),
+        &mut [
+            ("timed", "timed_times", &mut |i| _ = plain(i)),
+            ("timed_result", "", &mut |i| _ = fallible(i)),
+            ("timed_in_flight", "", &mut |i| _ = in_flight(i)),
         ],
     );
 }
@@ -44,7 +89,7 @@ pub fn timing(subject: Subject) {
 type Compared<'a> = (&'a str, &'a str, &'a mut dyn FnMut(usize));
 
 /// Measures `first` and each of `others`, and the median ratio of each to `first` in the same round.
-fn in_turn(rig: &Rig, id: &str, first: &mut dyn FnMut(usize), others: &mut [Compared<'_>]) {
+fn in_turn(rig: &Rig, (id, first): (&str, &mut dyn FnMut(usize)), others: &mut [Compared<'_>]) {
     let mut base = Samples::default();
     let mut samples: Vec<(Samples, Vec<f64>)> = others.iter().map(|_| Default::default()).collect();
     for round in 0..WARM + SAMPLES {

@@ -6,7 +6,7 @@ use crate::{
     model::{Labels, MetricKind},
     util::text::Shown,
 };
-use std::fmt;
+use std::{cmp::Reverse, collections::BTreeMap, fmt};
 
 /// A series and what it is at. Shown as Prometheus would write it: `orders_total{region="eu"} 12`.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,6 +78,21 @@ impl Core {
         };
         all.sort_by(|a, b| (&a.name, &a.labels).cmp(&(&b.name, &b.labels)));
         all
+    }
+
+    /// How often each function was called, by the label `function` of histograms; the most called first.
+    pub(crate) fn call_counts(&self) -> Vec<(String, u64)> {
+        let mut counts = BTreeMap::<String, u64>::new();
+        for series in self.values(MetricKind::Histogram) {
+            if let (Some(function), Value::Histogram { count, .. }) =
+                (series.labels.get("function"), series.value)
+            {
+                *counts.entry(function.to_owned()).or_default() += count;
+            }
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by_key(|(_, count)| Reverse(*count)); // Stable: equals stay sorted by name.
+        counts
     }
 
     fn values_in<K: Asked>(

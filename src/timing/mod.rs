@@ -2,6 +2,8 @@
 //!
 //! A duration costs two readings of the processor's counter and one record, in seconds, and allocates nothing.
 
+#[cfg(feature = "macros")]
+pub mod call;
 mod closure;
 mod future;
 mod timer;
