@@ -1,5 +1,7 @@
 //! The composition root: from what the user chose to a running store.
 
+#[cfg(feature = "http")]
+use crate::http::ServeOptions;
 use crate::{
     alerts::{AlertEvent, AlertRule},
     clock::Clock,
@@ -29,6 +31,8 @@ pub struct RecallBuilder {
     config: Config,
     clock: Option<Clock>,
     alerts: AlertConfig,
+    #[cfg(feature = "http")]
+    serve: Vec<(String, ServeOptions)>,
 }
 
 /// A callback.
@@ -210,16 +214,46 @@ impl RecallBuilder {
         self
     }
 
-    /// A store without a thread, not installed: the caller ticks it. Only callbacks of alerts have threads.
+    /// Serves the store at an address, as [`Recall::serve`] does, for as long as it lives. Called again, at one more.
+    /// Default: nothing is served.
+    ///
+    /// ```no_run
+    /// let recall = metrics_recall::Recall::builder().serve("127.0.0.1:9100").install()?;
+    /// // curl http://127.0.0.1:9100/metrics
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    #[cfg(feature = "http")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "what it is given is an address or its text"
+    )]
+    pub fn serve(self, addr: impl ToString) -> Self {
+        self.serve_with(addr.to_string(), ServeOptions::new())
+    }
+
+    /// As [`serve`](Self::serve), with authentication or with other limits. Default: nothing is served.
+    #[cfg(feature = "http")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "what it is given is an address or its text"
+    )]
+    pub fn serve_with(mut self, addr: impl ToString, options: ServeOptions) -> Self {
+        self.serve.push((addr.to_string(), options));
+        self
+    }
+
+    /// A store that the caller ticks, not installed. Only callbacks of alerts, and a sidecar, have threads.
     ///
     /// # Errors
     ///
-    /// For settings outside of their ranges, all of them at once.
+    /// For settings outside of their ranges, all of them at once; and those of [`Recall::serve_with`], if it is to be served.
     pub fn build(self) -> Result<(RecallRecorder, Recall), Error> {
         let plan = self.config.plan()?;
         let recall = Recall::new(plan, self.clock.unwrap_or_default())?;
         recall.set_default_rules(!self.alerts.without_own, self.alerts.rules)?;
         subscribe(&recall, self.alerts.callbacks.into_inner());
+        #[cfg(feature = "http")]
+        serve(&recall, self.serve)?;
         Ok((RecallRecorder::new(recall.live()), recall))
     }
 
@@ -299,11 +333,32 @@ impl RecallBuilder {
         }
         subscribe(&global, self.alerts.callbacks.into_inner());
         global.start_worker()?;
+        #[cfg(feature = "http")]
+        serve(&global, self.serve)?;
         // A store that `make_global` named may never have been installed. If this fails, a recorder is there already:
         // this one, or layers above it.
         let _ = metrics::set_global_recorder(RecallRecorder::new(global.live()));
         Ok(global)
     }
+}
+
+/// Serves a store for as long as it lives.
+#[cfg(feature = "http")]
+fn serve(recall: &Recall, all: Vec<(String, ServeOptions)>) -> Result<(), Error> {
+    for (addr, options) in all {
+        options.check()?;
+        let sidecar = recall.serve_with(&*addr, options);
+        // An address has no name where anything may be one; here it is a text.
+        let sidecar = sidecar.map_err(|e| {
+            if e.is_invalid() {
+                Error::invalid(format!("`{addr}`: {e}"))
+            } else {
+                e
+            }
+        });
+        sidecar?.detach();
+    }
+    Ok(())
 }
 
 /// Subscribes callbacks for as long as the store lives.

@@ -2,6 +2,8 @@
 
 mod render;
 
+#[cfg(feature = "http")]
+use crate::engine::Attached;
 use crate::{
     alerts::{AlertRule, Alerts},
     clock::Clock,
@@ -15,6 +17,8 @@ use crate::{
     model::{MetricKind, Timestamp},
     query::{Counters, Gauges, Histograms, Selection},
 };
+#[cfg(feature = "http")]
+use std::sync::Weak;
 use std::{
     fmt,
     sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
@@ -60,6 +64,17 @@ impl Recall {
 
     pub(crate) fn is_shut(&self) -> bool {
         self.0.is_shut.load(Relaxed)
+    }
+
+    /// Ties something to the store, with which it ends.
+    #[cfg(feature = "http")]
+    pub(crate) fn attach(&self, attached: Box<dyn Attached>) {
+        self.0.attached.add(attached);
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn downgrade(&self) -> WeakRecall {
+        WeakRecall(Arc::downgrade(&self.0))
     }
 
     /// Whether there is a worker, and in this process.
@@ -400,8 +415,20 @@ impl Recall {
             worker.stop();
         }
         self.0.is_shut.store(true, Relaxed);
+        self.0.attached.end();
         self.0.tick();
         self.0.alerts.hub.shut(DRAIN);
+    }
+}
+
+/// A store that somebody else keeps alive.
+#[cfg(feature = "http")]
+pub(crate) struct WeakRecall(Weak<Core>);
+
+#[cfg(feature = "http")]
+impl WeakRecall {
+    pub(crate) fn upgrade(&self) -> Option<Recall> {
+        self.0.upgrade().map(Recall)
     }
 }
 

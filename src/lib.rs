@@ -79,6 +79,8 @@ pub mod guide;
 mod handle;
 #[cfg(not(loom))]
 mod history;
+#[cfg(all(not(loom), feature = "http"))]
+mod http;
 #[cfg(not(loom))]
 pub mod query;
 #[cfg(not(loom))]
@@ -117,6 +119,11 @@ pub use self::{
     recorder::RecallRecorder,
     timing::{Timed, TimedFuture, Timer, time, timed_future},
 };
+
+#[cfg(all(not(loom), feature = "http", unix))]
+pub use self::http::UnixSidecar;
+#[cfg(all(not(loom), feature = "http"))]
+pub use self::http::{HttpRequest, HttpResponse, ServeOptions, Sidecar};
 
 /// Times every call of a function, in seconds: `async` or not, a method or not, generic or not.
 ///

@@ -41,7 +41,10 @@ const ALLOWED: &[(&str, &str)] = &[
     ("export", "error util model exposition"),
     ("collectors", "error clock util model intake engine handle"),
     ("ingest", "error clock util model intake exposition"),
-    ("http", "error util ledger model exposition query handle"),
+    (
+        "http",
+        "error util ledger model exposition query engine handle",
+    ),
     ("guide", ""),
     ("fuzzing", "model codec live exposition"),
     ("builder", "*"),

@@ -1,6 +1,7 @@
 //! A store as a whole: live cells, history, a clock, and the lock that lets one tick run at a time.
 
 use super::{
+    attached::Attachments,
     forget::{Fate, Whose},
     holds::Holds,
     strange::Strange,
@@ -48,6 +49,7 @@ pub(crate) struct Core {
     /// Somebody has asked for the exposition: only then does it matter what names meet in it.
     pub(crate) is_exposed: AtomicBool,
     pub(crate) alerts: Arc<Board>,
+    pub(crate) attached: Attachments,
     pub(super) watches: Watches,
     pub(crate) holds: Arc<Holds>,
     /// How often the engine's work began and ended: odd while it is at work.
@@ -131,6 +133,7 @@ impl Core {
             let alerts = Board::new(ledger, now, move || hands.elapsed_ns())?;
             Ok(Self {
                 alerts,
+                attached: Attachments::default(),
                 watches: Watches::default(),
                 turns: Mutex::new(0),
                 holds: Arc::new(Holds::new(live.ledger.clone())),

@@ -72,6 +72,7 @@ impl Core {
         self.memory_reasons(&mut reasons);
         self.tick_reasons(&mut reasons);
         reasons.extend(self.alerts.reasons());
+        self.attached.reasons(&mut reasons);
         self.strange_questions(&mut reasons);
         reasons.extend(self.deaf());
         Health { reasons }

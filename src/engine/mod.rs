@@ -1,5 +1,6 @@
 //! What moves the data: the tick, the worker that calls it, and the report about both.
 
+mod attached;
 mod core;
 mod expose;
 mod forget;
@@ -17,6 +18,8 @@ mod vitals;
 mod watches;
 mod worker;
 
+#[cfg(feature = "http")]
+pub(crate) use self::attached::Attached;
 pub(crate) use self::{
     core::Core,
     forget::{Fate, Whose},

@@ -33,7 +33,8 @@ fn key(name: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\":");
 }
 
-fn string(text: &str, out: &mut Vec<u8>) {
+/// A text in its quotes.
+pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     for c in text.chars() {
         // A vector is a writer that never fails.

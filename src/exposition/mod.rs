@@ -15,6 +15,9 @@ pub(crate) use self::{
     names::{Style, families},
 };
 
+#[cfg(feature = "http")]
+pub(crate) use self::json::string as json_string;
+
 /// The encoder of a format.
 pub(crate) fn encoder(format: Format, globals: Globals) -> Box<dyn Encode> {
     match format {
