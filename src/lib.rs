@@ -113,8 +113,8 @@ pub use self::{
     exposition::Format,
     handle::Recall,
     query::{
-        Aggregation, Answer, Bucket, Direction, GaugeSample, HistogramSample, Measure, Point,
-        Selection, Stats, Trend, Watch,
+        Aggregation, Answer, Bucket, CounterSample, Direction, GaugeSample, HistogramSample,
+        Measure, Point, Selection, Stats, Trend, Watch,
     },
     recorder::RecallRecorder,
     timing::{Timed, TimedFuture, Timer, time, timed_future},

@@ -10,7 +10,9 @@ mod tiered;
 
 use common::Store;
 use metrics::{Label, counter, gauge, histogram};
-use metrics_recall::{MemoryProfile, MetricKind, Recall, RetentionRule, Tier, Timestamp};
+use metrics_recall::{
+    Error, MemoryProfile, MetricKind, Recall, RetentionRule, Tier, Timestamp, query::Series,
+};
 use proptest::prelude::*;
 use std::{collections::BTreeSet, time::Duration};
 use tiered::{
@@ -794,6 +796,17 @@ impl Pair {
         let over = windowed!(self, cut, selection.clone());
         let increase = over.increase();
         self.check_increase(question, cut, &asked, increase);
+        if let (Some(increase), Some(series)) = (increase, self.comparable(over.samples())) {
+            let mut sum = 0;
+            for series in series {
+                let samples = series.samples.iter().map(|(_, sample)| sample);
+                sum += samples.clone().map(|sample| sample.increase).sum::<u64>();
+                for (before, after) in samples.clone().zip(samples.skip(1)) {
+                    assert_eq!(after.total - before.total, after.increase);
+                }
+            }
+            assert_eq!(sum, increase, "samples of {question:?} over {cut:?}");
+        }
         let rates = [
             over.rate(),
             over.avg(),
@@ -829,6 +842,11 @@ impl Pair {
                 self.check_increase(question, part, asked, value);
             },
         );
+    }
+
+    /// Samples that must agree with an answer: series of several classes have points of their own, but one answer.
+    fn comparable<T>(&self, samples: Result<Vec<Series<T>>, Error>) -> Option<Vec<Series<T>>> {
+        samples.ok().filter(|_| self.setup.rules.is_empty())
     }
 
     fn check_increase(
@@ -947,6 +965,18 @@ impl Pair {
             over.quantile(0.7),
         ];
         self.check_ends(question, cut, &asked, over.count());
+        let samples = self.comparable(over.samples()).unwrap_or_default();
+        let samples = samples.into_iter().flat_map(|series| series.samples);
+        if let Some(most) = samples
+            .filter_map(|(_, sample)| sample.max)
+            .reduce(f64::max)
+        {
+            assert_eq!(
+                over.max(),
+                Some(most),
+                "samples of {question:?} over {cut:?}"
+            );
+        }
         self.check_levels(question, cut, &asked, levels);
         let step = question.step * self.setup.tiers[0].0 / 100;
         if step == 0 {
@@ -1042,6 +1072,11 @@ impl Pair {
         let asked = self.asked(MetricKind::Histogram, question, cut, false);
         let over = windowed!(self, cut, selection.clone());
         self.check_count(question, cut, &asked, over.count());
+        if let (Some(count), Some(series)) = (over.count(), self.comparable(over.samples())) {
+            let samples = series.iter().flat_map(|series| &series.samples);
+            let sum: u64 = samples.map(|(_, sample)| sample.count).sum();
+            assert_eq!(sum, count, "samples of {question:?} over {cut:?}");
+        }
         let quantile = |q: f64| over.quantile(q);
         let heads = [over.sum(), over.min(), over.max(), over.avg()];
         let [zeroth, whole, half, most] = [0.0, 1.0, 0.5, 0.9].map(quantile);

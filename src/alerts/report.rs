@@ -340,6 +340,10 @@ mod tests {
             Err(Missing::Unknown)
         }
 
+        fn find_each(&self, _: &Query) -> Result<Found, Missing> {
+            Err(Missing::Unknown)
+        }
+
         fn sum(&self, _: &Query) -> Result<Option<Sum>, Missing> {
             Err(Missing::Unknown)
         }

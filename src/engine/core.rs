@@ -354,6 +354,14 @@ impl Asked for Histogram {
     }
 }
 
+/// Whose labels a question needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keys {
+    /// Only of what is grouped.
+    Grouped,
+    All,
+}
+
 /// Sees to it that one more member fits.
 fn room_for_one(members: &mut Vec<Member>, scratch: &mut Charge) -> Result<(), Full> {
     let capacity = members.capacity();
@@ -394,16 +402,24 @@ impl Core {
         let now = &K::registry(&self.live).now;
         let found = loop {
             let before = forgotten.load(Relaxed);
-            let found = self.members::<K>(query, &name, |_, entry| match query.window {
-                Some(_) if entry.is_past(oldest, now.load(Relaxed)) => None,
-                Some(_) => Some(K::remembered(entry)),
-                None => Some(K::values(entry)),
-            });
+            let found =
+                self.members::<K>(query, &name, Keys::Grouped, |_, entry| match query.window {
+                    Some(_) if entry.is_past(oldest, now.load(Relaxed)) => None,
+                    Some(_) => Some(K::remembered(entry)),
+                    None => Some(K::values(entry)),
+                });
             // A series that took over an id meanwhile may have been met twice.
             if forgotten.load(Relaxed) == before {
                 break found;
             }
         };
+        found.map_err(|Full| self.refused())
+    }
+
+    fn find_each_in<K: Asked>(&self, query: &Query) -> Result<Found, Missing> {
+        let name = self.name::<K>(query).ok_or_else(|| self.unknown(query))?;
+        let noted = |_, entry: &_| Some(K::noted(entry));
+        let found = self.between_ticks(|| self.members::<K>(query, &name, Keys::All, noted));
         found.map_err(|Full| self.refused())
     }
 
@@ -422,6 +438,7 @@ impl Core {
         &self,
         query: &Query,
         name: &Name,
+        keys: Keys,
         value: impl Fn(SeriesId, &Entry<K>) -> Option<Values>,
     ) -> Result<Found, Full> {
         let most = name.members.lock().len();
@@ -438,8 +455,8 @@ impl Core {
                 let labels = accepted(entry, name, query)?;
                 let is_overflow = labels == OVERFLOW;
                 let values = value(id, entry)?;
-                // Labels are for groups only.
-                let labels = if query.by.is_empty() { &[] } else { labels };
+                let are_labels_asked = keys == Keys::All || !query.by.is_empty();
+                let labels = if are_labels_asked { labels } else { &[] };
                 full = scratch.add(labels.len());
                 full.is_ok().then(|| Member {
                     id,
@@ -507,6 +524,15 @@ impl Ask for Core {
             MetricKind::Counter => self.find_in::<Counter>(query),
             MetricKind::Gauge => self.find_in::<Gauge>(query),
             MetricKind::Histogram => self.find_in::<Histogram>(query),
+        }
+    }
+
+    fn find_each(&self, query: &Query) -> Result<Found, Missing> {
+        let _busy = Busy::enter().ok_or_else(|| self.refused())?;
+        match query.kind {
+            MetricKind::Counter => self.find_each_in::<Counter>(query),
+            MetricKind::Gauge => self.find_each_in::<Gauge>(query),
+            MetricKind::Histogram => self.find_each_in::<Histogram>(query),
         }
     }
 

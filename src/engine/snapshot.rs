@@ -1,7 +1,7 @@
 //! All answers at one instant: the newest tick's.
 
 use super::{
-    core::{Asked, Core, accepted},
+    core::{Asked, Core, Keys, accepted},
     holds::Hold,
 };
 use crate::{
@@ -241,18 +241,23 @@ impl Core {
             self.refuse();
             return (self.timeline(), None);
         };
+        self.or_refuse(self.between_ticks(|| (self.timeline(), Known::gather(self))))
+    }
+
+    /// Reads what ticks write, and whole: not while one does.
+    pub(super) fn between_ticks<T>(&self, read: impl Fn() -> T) -> T {
         for _ in 0..TRIES {
             let before = *self.turns.lock();
             if before.is_multiple_of(2) {
-                let copy = (self.timeline(), Known::gather(self));
+                let copy = read();
                 if *self.turns.lock() == before {
-                    return self.or_refuse(copy);
+                    return copy;
                 }
             }
             std::thread::yield_now();
         }
         let _engine = self.engine.lock();
-        self.or_refuse((self.timeline(), Known::gather(self)))
+        read()
     }
 
     fn or_refuse(
@@ -277,10 +282,10 @@ impl Pinned {
         Missing::Refused
     }
 
-    fn find_in<K: Asked>(&self, query: &Query) -> Result<Found, Missing> {
+    fn find_in<K: Asked>(&self, query: &Query, keys: Keys) -> Result<Found, Missing> {
         let (name, known) = self.name::<K>(query)?;
         let value = |id, _: &_| known.values(query.kind, id);
-        let found = self.core.members::<K>(query, &name, value);
+        let found = self.core.members::<K>(query, &name, keys, value);
         let found = found.map_err(|Full| self.refused())?;
         Ok(Found {
             timeline: self.timeline.clone(),
@@ -306,6 +311,15 @@ impl Pinned {
             sum.total = sum.total.wrapping_add(known.retired(&name));
         }
         Ok((all || sum.members > 0).then_some(sum))
+    }
+
+    fn find_keyed(&self, query: &Query, keys: Keys) -> Result<Found, Missing> {
+        let _busy = Busy::enter().ok_or_else(|| self.refused())?;
+        match query.kind {
+            MetricKind::Counter => self.find_in::<Counter>(query, keys),
+            MetricKind::Gauge => self.find_in::<Gauge>(query, keys),
+            MetricKind::Histogram => self.find_in::<Histogram>(query, keys),
+        }
     }
 
     fn no_change(&self, word: &str) -> Error {
@@ -335,12 +349,11 @@ impl Ask for Pinned {
     }
 
     fn find(&self, query: &Query) -> Result<Found, Missing> {
-        let _busy = Busy::enter().ok_or_else(|| self.refused())?;
-        match query.kind {
-            MetricKind::Counter => self.find_in::<Counter>(query),
-            MetricKind::Gauge => self.find_in::<Gauge>(query),
-            MetricKind::Histogram => self.find_in::<Histogram>(query),
-        }
+        self.find_keyed(query, Keys::Grouped)
+    }
+
+    fn find_each(&self, query: &Query) -> Result<Found, Missing> {
+        self.find_keyed(query, Keys::All)
     }
 
     fn sum(&self, query: &Query) -> Result<Option<Sum>, Missing> {

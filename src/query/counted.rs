@@ -112,7 +112,7 @@ impl Counted<'_> {
 
 /// Calls `f` with the place behind `points.start` of each of these points in which a counter rose, by how much it did, and
 /// its peak.
-fn each_rise(
+pub(super) fn each_rise(
     cut: &Cut<'_>,
     points: &Range<usize>,
     id: SeriesId,

@@ -5,6 +5,7 @@ use super::{
     answer::{Answer, Bucket, Stats, Trend},
     line::{self, Dot},
     question::{Cut, Question, Reading, Steps, or_nothing},
+    sample::GaugeSample,
     scatter::{quantile, std_dev},
     selection::{Member, Missing},
     shape::{Answers, Rows},
@@ -551,17 +552,49 @@ fn add_member(
     levels: &mut [Levels],
     unpacked: &mut Unpacked,
 ) {
-    let whole = steps.whole();
-    let mut value = value_before(cut, whole.start, member, unpacked);
-    let mut before = value;
     let mut way = Way::NONE;
-    let mut hint = 0;
-    let mut steps = steps.points().zip(levels).peekable();
+    let whole = steps.whole();
     let mut point = whole.start;
+    let mut steps = steps.points().zip(levels).peekable();
+    walk(
+        cut,
+        &whole,
+        member,
+        unpacked,
+        |before, level, row, is_coarse| {
+            while let Some((_, levels)) = steps.next_if(|(step, _)| step.end <= point) {
+                std::mem::replace(&mut way, Way::NONE).end(Some(levels));
+            }
+            if let Some((step, levels)) = steps.peek_mut()
+                && step.contains(&point)
+            {
+                levels.add(level, row.duration_ns(), is_coarse);
+                levels.add_to_point(point - step.start, level, row);
+                way.go(before, level);
+            }
+            point += 1;
+        },
+    );
+    way.end(steps.next().map(|(_, levels)| levels));
+}
+
+/// Calls `f` for each of these points: with what a gauge was before it, what it did in it, when that was, and whether it is
+/// one of a coarse tier.
+fn walk(
+    cut: &Cut<'_>,
+    points: &Range<usize>,
+    member: &Member,
+    unpacked: &mut Unpacked,
+    mut f: impl FnMut(f64, Level, Row, bool),
+) {
+    let mut value = value_before(cut, points.start, member, unpacked);
+    let mut before = value;
+    let mut hint = 0;
+    let mut point = points.start;
     let mut end = None;
-    for piece in cut.reach.over(&whole) {
+    for piece in cut.reach.over(points) {
         let piece = Piece {
-            rows: piece.rows_of(&whole),
+            rows: piece.rows_of(points),
             ..piece.clone()
         };
         if is_behind_gap(&piece, &piece.rows, end) {
@@ -570,20 +603,25 @@ fn add_member(
         }
         end = last_end(&piece, &piece.rows);
         let add = |level: Level, row: Row| {
-            while let Some((_, levels)) = steps.next_if(|(step, _)| step.end <= point) {
-                std::mem::replace(&mut way, Way::NONE).end(Some(levels));
-            }
-            if let Some((step, levels)) = steps.peek_mut()
-                && step.contains(&point)
-            {
-                levels.add(level, row.duration_ns(), piece.is_coarse);
-                levels.add_to_point(point - step.start, level, row);
-                way.go(before, level);
-            }
+            f(before, level, row, piece.is_coarse);
             before = level.last;
             point += 1;
         };
         each_level(&piece, member.id, &mut value, &mut hint, unpacked, add);
     }
-    way.end(steps.next().map(|(_, levels)| levels));
+}
+
+/// Calls `f` with what a gauge did in each of these points.
+pub(super) fn each_gauge_sample(
+    cut: &Cut<'_>,
+    points: &Range<usize>,
+    member: &Member,
+    mut f: impl FnMut(GaugeSample),
+) -> Result<(), Full> {
+    let _room = cut.scratch.beside(size_of::<Unpacked>())?;
+    let mut unpacked = Box::new(Unpacked::new());
+    walk(cut, points, member, &mut unpacked, |_, level, _, _| {
+        f(GaugeSample::new(level.last, level.min, level.max));
+    });
+    Ok(())
 }

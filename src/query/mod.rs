@@ -18,6 +18,7 @@ mod question;
 mod questions;
 mod ruled;
 mod sample;
+mod samples;
 mod scatter;
 mod selection;
 mod shape;
@@ -28,7 +29,8 @@ pub use self::{
     aggregation::Aggregation,
     answer::{Answer, Bucket, Direction, Stats, Trend},
     measure::Measure,
-    sample::{GaugeSample, HistogramSample},
+    sample::{CounterSample, GaugeSample, HistogramSample},
+    samples::{One, Sampled, Series},
     selection::{LabelNames, Selection},
     shape::{
         Counters, Every, EveryBy, Gauges, Histograms, Kind, Live, Now, NowBy, Over, OverBy, Point,

@@ -40,6 +40,8 @@ pub(super) struct Cut<'a> {
     slices: Vec<Slice>,
     /// Length of a usual tick.
     pub(super) resolution_ns: u64,
+    /// Wall milliseconds at nanosecond 0 of the axis.
+    wall_start_ms: i64,
     /// Schema of the metric, for histograms.
     pub(super) schema: &'static Schema,
     /// What the question needs is charged beside this.
@@ -49,7 +51,7 @@ pub(super) struct Cut<'a> {
 /// Steps that are answered together, in one pass over the series.
 const BATCH: usize = 128;
 
-impl Cut<'_> {
+impl<'a> Cut<'a> {
     /// The points of each step, some steps at a time.
     pub(super) fn batches(&self) -> impl Iterator<Item = Steps<'_>> {
         self.slices.chunks(BATCH).map(Steps)
@@ -63,6 +65,45 @@ impl Cut<'_> {
     /// The points of each step.
     pub(super) fn steps(&self) -> impl Iterator<Item = Range<usize>> {
         self.slices.iter().map(|slice| slice.points.clone())
+    }
+
+    /// The points that some classes have, in at most so many steps.
+    pub(super) fn new(
+        query: &Query,
+        found: &'a Found,
+        classes: u8,
+        most: u64,
+    ) -> Result<Self, Full> {
+        let timeline = &*found.timeline;
+        let window = query.window.and_then(|range| bounds(range, timeline));
+        let from = window.map_or(i128::MIN, |(from, _)| from);
+        let reach = Reach::new(timeline, classes, from, &found.scratch)?;
+        let mut scratch = found.scratch.beside(0)?;
+        let slices = slices(query, timeline, &reach, &mut scratch, most)?;
+        Ok(Self {
+            reach,
+            slices,
+            resolution_ns: found.resolution_ns,
+            wall_start_ms: timeline.wall_start_ms,
+            schema: found.schema,
+            scratch,
+        })
+    }
+
+    /// The points of all steps.
+    pub(super) fn whole_points(&self) -> Range<usize> {
+        Steps(&self.slices).whole()
+    }
+
+    /// An instant of the axis.
+    pub(super) fn wall(&self, ns: u64) -> Timestamp {
+        let ms = i64::try_from(ns / 1_000_000).unwrap_or(i64::MAX);
+        Timestamp::from_millis(self.wall_start_ms.saturating_add(ms))
+    }
+
+    /// The ends of some points.
+    pub(super) fn ends(&self, points: &Range<usize>) -> impl Iterator<Item = Timestamp> {
+        self.reach.rows(points).map(|row| self.wall(row.end_ns))
     }
 
     /// Of each step: its end, and which share of it ticks cover.
@@ -296,7 +337,6 @@ impl Question<'_> {
     ) -> Result<Rows<T>, Full> {
         let groups = groups(self.query, &mut found, always)?;
         let most = MOST_POINTS / (groups.len() as u64).max(1);
-        let timeline = &*found.timeline;
         let mut rows = Vec::with_capacity(groups.len());
         // Most groups are of one retention class, and so have the same points.
         let mut last: Option<(u8, Cut<'_>)> = None;
@@ -307,19 +347,7 @@ impl Question<'_> {
             let cut = if let Some(last) = last.take().filter(|(of, _)| *of == classes) {
                 last
             } else {
-                let window = self.query.window.and_then(|range| bounds(range, timeline));
-                let from = window.map_or(i128::MIN, |(from, _)| from);
-                let reach = Reach::new(timeline, classes, from, &found.scratch)?;
-                let mut scratch = found.scratch.beside(0)?;
-                let slices = slices(self.query, timeline, &reach, &mut scratch, most)?;
-                let cut = Cut {
-                    reach,
-                    slices,
-                    resolution_ns: found.resolution_ns,
-                    schema: found.schema,
-                    scratch,
-                };
-                (classes, cut)
+                (classes, Cut::new(self.query, &found, classes, most)?)
             };
             let values = value(members, &cut.1)?;
             let points = cut.1.slices.iter().zip(values).map(|(slice, value)| {

@@ -75,6 +75,10 @@ impl Ask for Limited<'_> {
         Ok(found)
     }
 
+    fn find_each(&self, query: &Query) -> Result<Found, Missing> {
+        self.ask.find_each(query)
+    }
+
     fn sum(&self, query: &Query) -> Result<Option<Sum>, Missing> {
         self.ask.sum(query)
     }

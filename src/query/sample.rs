@@ -1,12 +1,23 @@
 //! What one series did in one point, as plain values: for readers of frames, and for engines that ask in their own way.
 
 use crate::{
-    codec::{buckets, distribution},
+    codec::{buckets, distribution, histograms::Chunk},
     model::{
         frame::{GaugePoint, HistogramPoint},
         schema::{Code, Schema},
     },
 };
+use std::{collections::BTreeMap, ops::Range};
+
+/// What one counter did in one point.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CounterSample {
+    /// Increments from the start until the end of the point. Of a counter that was reset: those that history has.
+    pub total: u64,
+    /// Increments in the point.
+    pub increase: u64,
+}
 
 /// What one gauge did in one tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -53,13 +64,19 @@ fn known(value: f64) -> Option<f64> {
     (!value.is_nan()).then_some(value)
 }
 
+impl GaugeSample {
+    pub(crate) fn new(value: f64, min: f64, max: f64) -> Self {
+        Self {
+            value: known(value),
+            min: known(min),
+            max: known(max),
+        }
+    }
+}
+
 impl From<GaugePoint> for GaugeSample {
     fn from(point: GaugePoint) -> Self {
-        Self {
-            value: known(point.last),
-            min: known(point.min),
-            max: known(point.max),
-        }
+        Self::new(point.last, point.min, point.max)
     }
 }
 
@@ -83,6 +100,34 @@ impl HistogramSample {
         buckets::for_each(fine, |code, count| sample.add(code, count));
         sample.settle();
         sample
+    }
+
+    /// Some points of a chunk, with their rows.
+    pub(crate) fn of_chunk(
+        chunk: &Chunk<'_>,
+        rows: Range<usize>,
+        scale: u8,
+    ) -> BTreeMap<usize, Self> {
+        let mut samples = BTreeMap::new();
+        chunk.heads(rows.clone(), |row, head| {
+            let mut sample = Self::new(scale);
+            sample.head(head.sum, head.min, head.max);
+            samples.insert(row, sample);
+        });
+        chunk.cells(rows.clone(), |row, code, count| {
+            if let Some(sample) = samples.get_mut(&row) {
+                sample.add(code, count);
+            }
+        });
+        chunk.spans(rows, |row, low, high, count| {
+            if let Some(sample) = samples.get_mut(&row) {
+                sample.add_span(low, high, count);
+            }
+        });
+        for sample in samples.values_mut() {
+            sample.settle();
+        }
+        samples
     }
 
     pub(crate) fn head(&mut self, sum: f64, min: f64, max: f64) {

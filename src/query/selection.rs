@@ -141,6 +141,9 @@ pub(crate) trait Ask: Send + Sync {
     /// What the store knows of a question. What is missing is counted for `health`.
     fn find(&self, query: &Query) -> Result<Found, Missing>;
 
+    /// The same over a window, with the labels of all series, and of counters the totals at the end of the newest tick in it.
+    fn find_each(&self, query: &Query) -> Result<Found, Missing>;
+
     /// The live values of all series that `query` is about, however it groups them. `None`: no such series.
     fn sum(&self, query: &Query) -> Result<Option<Sum>, Missing>;
 
