@@ -93,7 +93,8 @@ impl Error {
         self.kind == Kind::BeyondRetention
     }
 
-    /// A command came from inside of a tick or of a recording, as from an allocator, where it cannot be carried out.
+    /// A command came from inside of a tick or of a recording, as from an allocator, or from inside of itself, where it
+    /// cannot be carried out.
     #[must_use]
     pub fn is_reentrant(&self) -> bool {
         self.kind == Kind::Reentrant

@@ -78,7 +78,8 @@ impl RecallRecorder {
     ///
     /// # Errors
     ///
-    /// When another recorder is installed in the process.
+    /// When another recorder is installed in the process, and inside of another such scope of this thread, which could only
+    /// wait for itself. For the same reason a scope must not wait for a thread that opens one.
     ///
     /// ```
     /// let (recorder, recall) = metrics_recall::Recall::builder().build()?;
@@ -103,12 +104,17 @@ mod passing {
         Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
     };
     use parking_lot::{Mutex, MutexGuard, RwLock};
-    use std::sync::OnceLock;
+    use std::{cell::Cell, sync::OnceLock};
 
     /// One scope at a time.
     static TURN: Mutex<()> = Mutex::new(());
 
     static SCOPE: RwLock<Option<RecallRecorder>> = RwLock::new(None);
+
+    thread_local! {
+        /// The scope that runs is this thread's.
+        static IS_MINE: Cell<bool> = const { Cell::new(false) };
+    }
 
     /// Ends the scope when it is dropped, also by a panic.
     pub(super) struct Turn(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>);
@@ -116,6 +122,7 @@ mod passing {
     impl Drop for Turn {
         fn drop(&mut self) {
             *SCOPE.write() = None;
+            IS_MINE.set(false);
         }
     }
 
@@ -126,7 +133,13 @@ mod passing {
                 "a global recorder is installed already: `scope_process` needs a process without one",
             ));
         }
+        if IS_MINE.get() {
+            return Err(Error::reentrant(
+                "`scope_process` inside of `scope_process`: one runs at a time, and this one would wait for itself; `scope` may be called there",
+            ));
+        }
         let turn = Turn(TURN.lock());
+        IS_MINE.set(true);
         *SCOPE.write() = Some(recorder);
         Ok(turn)
     }

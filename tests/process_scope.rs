@@ -59,6 +59,23 @@ fn scopes_of_the_process_follow_one_another_and_reach_all_threads() {
     assert_eq!(of_thread.counters("jobs_total").total(), Some(1));
     assert_eq!(recall.counters("jobs_total").total(), Some(1));
 
+    // A scope inside of a scope waited for itself, for ever.
+    let inner = recorder.scope_process(|| {
+        let refused = recorder.scope_process(library).unwrap_err();
+        library();
+        refused
+    });
+    let refused = inner.unwrap();
+    assert!(refused.is_reentrant(), "{refused}");
+    assert_eq!(recall.counters("jobs_total").total(), Some(2));
+    // Neither the refused one nor a panic inside leaves a mark on the thread.
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        recorder.scope_process(|| panic!("a test fails"))
+    }));
+    assert!(panicked.is_err());
+    recorder.scope_process(library).unwrap();
+    assert_eq!(recall.counters("jobs_total").total(), Some(3));
+
     // The process has a recorder now, and it is not to be replaced.
     assert!(Recall::builder().install().unwrap_err().is_installed());
 }
