@@ -9,11 +9,11 @@ mod common;
 mod naive;
 
 use common::Store;
-use metrics::{Label, counter, gauge, histogram};
+use metrics::{Counter, Gauge, Histogram, Label, counter, gauge, histogram};
 use metrics_recall::{Labels, MemoryProfile, Point, Recall, Tier, Timestamp, secs};
-use naive::{Answer, Filter, Key, Model, Question, Row, Texts, Window};
+use naive::{Answer, Fate, Filter, Key, Kind, Model, Question, Row, Texts, Window};
 use proptest::prelude::*;
-use std::{fmt::Debug, time::Duration};
+use std::{collections::BTreeMap, fmt::Debug, time::Duration};
 
 /// What a program or its reader may do.
 #[derive(Clone, Debug)]
@@ -25,6 +25,20 @@ enum Op {
     Record(Key, f64, usize),
     Tick(u64),
     Ask(Question),
+    /// Keeps a handle, which exists already or is new.
+    Keep(Kind, Key),
+    /// Drops all handles that are kept.
+    Drop,
+    /// What becomes of a whole name, or of some series of one kind.
+    Settle(Fate, usize, Option<(Kind, Filter)>),
+}
+
+/// A handle that somebody keeps.
+#[derive(Clone)]
+enum Handle {
+    Counter(Counter),
+    Gauge(Gauge),
+    Histogram(Histogram),
 }
 
 #[derive(Clone, Debug)]
@@ -64,12 +78,16 @@ fn advance() -> impl Strategy<Value = u64> {
     prop_oneof![4 => Just(1_000), 2 => Just(0), 2 => 1..3_000_u64, 1 => 1..30_000_u64, 1 => Just(90_000)]
 }
 
-fn question() -> impl Strategy<Value = Question> {
-    let filter = prop_oneof![
+fn filter() -> impl Strategy<Value = Filter> {
+    prop_oneof![
         3 => Just(Filter::All),
         2 => (0..2_usize, 0..3_usize).prop_map(|(label, value)| Filter::Is(label, value)),
         1 => (0..2_usize, 0..3_usize).prop_map(|(label, value)| Filter::Not(label, value)),
-    ];
+    ]
+}
+
+fn question() -> impl Strategy<Value = Question> {
+    let filter = filter();
     let whole = || (0..20_u64).prop_map(|s| s * 1_000);
     let ms = || prop_oneof![whole(), 0..5_000_u64, 0..60_000_u64];
     let window = prop_oneof![
@@ -95,6 +113,16 @@ fn question() -> impl Strategy<Value = Question> {
     )
 }
 
+fn kind() -> impl Strategy<Value = Kind> {
+    prop::sample::select(naive::KINDS.to_vec())
+}
+
+fn settled() -> impl Strategy<Value = Op> {
+    let fate = prop::sample::select(vec![Fate::Reset, Fate::Delete]);
+    let some = prop::option::weighted(0.7, (kind(), filter()));
+    (fate, 0..naive::NAMES.len(), some).prop_map(|(fate, name, some)| Op::Settle(fate, name, some))
+}
+
 fn op() -> impl Strategy<Value = Op> {
     let times = prop_oneof![4 => Just(1), 1 => 0..5_usize];
     prop_oneof![
@@ -105,6 +133,9 @@ fn op() -> impl Strategy<Value = Op> {
         5 => (key(), value(), times).prop_map(|(key, v, n)| Op::Record(key, v, n)),
         6 => advance().prop_map(Op::Tick),
         4 => question().prop_map(Op::Ask),
+        1 => (kind(), key()).prop_map(|(kind, key)| Op::Keep(kind, key)),
+        1 => settled(),
+        1 => Just(Op::Drop),
     ]
 }
 
@@ -179,6 +210,7 @@ struct Pair {
     said: Vec<String>,
     /// A question was refused for want of working memory.
     refused: bool,
+    kept: BTreeMap<(Kind, Key), Handle>,
 }
 
 /// How an answer may differ from the model's.
@@ -222,8 +254,8 @@ macro_rules! compare {
 }
 
 macro_rules! filtered {
-    ($question:ident, $selection:expr) => {
-        match $question.filter {
+    ($filter:expr, $selection:expr) => {
+        match $filter {
             Filter::All => $selection,
             Filter::Is(label, value) => {
                 $selection.label(naive::LABEL_NAMES[label], naive::LABEL_VALUES[value])
@@ -233,6 +265,17 @@ macro_rules! filtered {
             }
         }
     };
+}
+
+fn labels(key: &Key) -> Vec<Label> {
+    let pairs = naive::LABELS[key.labels].iter();
+    pairs
+        .map(|(k, v)| Label::new(naive::LABEL_NAMES[*k], naive::LABEL_VALUES[*v]))
+        .collect()
+}
+
+fn name(key: &Key) -> &'static str {
+    naive::NAMES[key.name]
 }
 
 impl Pair {
@@ -248,6 +291,7 @@ impl Pair {
             store,
             said: Vec::new(),
             refused: false,
+            kept: BTreeMap::new(),
         }
     }
 
@@ -268,14 +312,85 @@ impl Pair {
         );
     }
 
-    fn step(&mut self, op: &Op) {
-        let labels = |key: &Key| -> Vec<Label> {
-            let pairs = naive::LABELS[key.labels].iter();
-            pairs
-                .map(|(k, v)| Label::new(naive::LABEL_NAMES[*k], naive::LABEL_VALUES[*v]))
-                .collect()
+    /// Forgets the ticks that the store has forgotten.
+    fn forget(&mut self) {
+        let [finest] = &*self.store.recall.retention() else {
+            panic!("one tier");
         };
-        let name = |key: &Key| naive::NAMES[key.name];
+        self.model.forget(finest.points);
+    }
+
+    fn keep(&mut self, kind: Kind, key: Key) {
+        let (name, labels) = (name(&key), labels(&key));
+        let handle = self.store.recorder.scope(|| match kind {
+            Kind::Counter => Handle::Counter(counter!(name, labels.iter())),
+            Kind::Gauge => Handle::Gauge(gauge!(name, labels.iter())),
+            Kind::Histogram => Handle::Histogram(histogram!(name, labels.iter())),
+        });
+        // Recorded through, so that there is no more to know of a handle than of a macro.
+        match &handle {
+            Handle::Counter(counter) => {
+                counter.increment(3);
+                self.model.increment(key, 3);
+            }
+            Handle::Gauge(gauge) => {
+                gauge.increment(2.0);
+                self.model.add(key, 2.0);
+            }
+            Handle::Histogram(histogram) => {
+                histogram.record(4.0);
+                self.model.record(key, 4.0, 1);
+            }
+        }
+        self.kept.insert((kind, key), handle);
+    }
+
+    fn settle(&mut self, fate: Fate, name: usize, some: Option<(Kind, Filter)>) {
+        let (recall, text) = (&self.store.recall, naive::NAMES[name]);
+        let done = match (fate, some) {
+            (Fate::Reset, None) => recall.reset(text),
+            (Fate::Delete, None) => recall.delete(text),
+            (_, Some((Kind::Counter, filter))) => {
+                let some = filtered!(filter, recall.counters(text));
+                if fate == Fate::Reset {
+                    some.reset()
+                } else {
+                    some.delete()
+                }
+            }
+            (_, Some((Kind::Gauge, filter))) => {
+                let some = filtered!(filter, recall.gauges(text));
+                if fate == Fate::Reset {
+                    some.reset()
+                } else {
+                    some.delete()
+                }
+            }
+            (_, Some((Kind::Histogram, filter))) => {
+                let some = filtered!(filter, recall.histograms(text));
+                if fate == Fate::Reset {
+                    some.reset()
+                } else {
+                    some.delete()
+                }
+            }
+        };
+        // Both begin with a tick.
+        self.model.tick(0);
+        self.forget();
+        let (kinds, filter) = some
+            .map_or((naive::KINDS.to_vec(), Filter::All), |(kind, filter)| {
+                (vec![kind], filter)
+            });
+        let mut found = false;
+        for kind in kinds {
+            let is_kept = |key| self.kept.contains_key(&(kind, key));
+            found |= self.model.settle(fate, kind, name, filter, is_kept);
+        }
+        assert_eq!(done.is_ok(), found, "{fate:?} {name} {some:?}: {done:?}");
+    }
+
+    fn step(&mut self, op: &Op) {
         let recorder = &self.store.recorder;
         match op {
             Op::Increment(key, by) => {
@@ -303,12 +418,12 @@ impl Pair {
             Op::Tick(ms) => {
                 let tick = self.store.tick(Duration::from_millis(*ms));
                 assert_eq!(tick.merged, self.model.tick(*ms));
-                let [finest] = &*self.store.recall.retention() else {
-                    panic!("one tier");
-                };
-                self.model.forget(finest.points);
+                self.forget();
                 assert_eq!(tick.at, self.at(i64::try_from(self.model.now()).unwrap()));
             }
+            Op::Keep(kind, key) => self.keep(*kind, *key),
+            Op::Drop => self.kept.clear(),
+            Op::Settle(fate, name, some) => self.settle(*fate, *name, *some),
             Op::Ask(question) => {
                 self.ask_counters(question);
                 self.ask_gauges(question);
@@ -368,7 +483,7 @@ impl Pair {
 
     fn ask_counters(&mut self, question: &Question) {
         let name = naive::NAMES[question.name];
-        let asked = filtered!(question, self.store.recall.counters(name));
+        let asked = filtered!(question.filter, self.store.recall.counters(name));
         compare! { self, question, asked.clone(),
             Nothing increase() => self.model.increase(question);
             Rounding rate() => self.model.rate(question);
@@ -381,7 +496,7 @@ impl Pair {
 
     fn ask_gauges(&mut self, question: &Question) {
         let name = naive::NAMES[question.name];
-        let asked = filtered!(question, self.store.recall.gauges(name));
+        let asked = filtered!(question.filter, self.store.recall.gauges(name));
         compare! { self, question, asked.clone(),
             Nothing min() => self.model.gauge_min(question);
             Nothing max() => self.model.gauge_max(question);
@@ -394,7 +509,7 @@ impl Pair {
 
     fn ask_histograms(&mut self, question: &Question) {
         let name = naive::NAMES[question.name];
-        let asked = filtered!(question, self.store.recall.histograms(name));
+        let asked = filtered!(question.filter, self.store.recall.histograms(name));
         compare! { self, question, asked.clone(),
             Nothing count() => self.model.count(question);
             Nothing sum() => self.model.sum(question);
@@ -411,8 +526,8 @@ impl Pair {
 
     fn ask_live(&mut self, question: &Question) {
         let name = naive::NAMES[question.name];
-        let counters = filtered!(question, self.store.recall.counters(name));
-        let gauges = filtered!(question, self.store.recall.gauges(name));
+        let counters = filtered!(question.filter, self.store.recall.counters(name));
+        let gauges = filtered!(question.filter, self.store.recall.gauges(name));
         let (totals, values) = if question.by.is_empty() {
             (counters.total().rows(), gauges.current().rows())
         } else {

@@ -144,6 +144,14 @@ impl Bench {
                 self.recall.shutdown();
                 self.model.tick();
             }
+            Op::Reset(name) => self.reset(&name.shared()),
+            Op::Delete(name) => self.delete(&name.shared()),
+            Op::ResetAll => {
+                let done = self.recall.reset_all();
+                assert!(done.is_ok(), "{done:?}");
+                self.model.tick();
+                self.model.reset_all();
+            }
         }
         self.watch();
         self.within_budget();
@@ -231,6 +239,32 @@ impl Bench {
                 self.keep(used);
             }
         }
+    }
+
+    fn reset(&mut self, name: &str) {
+        let done = self.recall.reset(name);
+        self.model.tick();
+        match done {
+            Ok(()) => self.model.reset(name),
+            Err(error) => self.is_unknown(name, &error),
+        }
+    }
+
+    fn delete(&mut self, name: &str) {
+        let done = self.recall.delete(name);
+        self.model.tick();
+        match done {
+            Ok(()) => self.model.delete(name),
+            // Some are deleted, and others were in the way.
+            Err(error) if error.is_refused() => self.model.lose_sight(name),
+            Err(error) => self.is_unknown(name, &error),
+        }
+    }
+
+    fn is_unknown(&self, name: &str, error: &metrics_recall::Error) {
+        assert!(error.is_unknown_metric(), "{error}");
+        let is_vague = self.model.nameless || self.model.unread || self.model.limited;
+        assert!(is_vague || !self.model.knows(name), "{error}");
     }
 
     fn tick(&mut self, advance: Duration) {

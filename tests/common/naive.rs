@@ -17,6 +17,22 @@ pub struct Key {
     pub labels: usize,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+pub const KINDS: [Kind; 3] = [Kind::Counter, Kind::Gauge, Kind::Histogram];
+
+/// What may become of series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Reset,
+    Delete,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub enum Filter {
     All,
@@ -63,9 +79,11 @@ pub struct Tick {
     pub records: BTreeMap<Key, Vec<f64>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Counter {
     incremented: u64,
+    /// What the total was when it was reset, or deleted while somebody held it.
+    before: u64,
     /// First and greatest value given to `absolute`.
     floor: Option<(u64, u64)>,
 }
@@ -76,7 +94,7 @@ impl Counter {
     }
 
     fn total(&self) -> u64 {
-        self.grown() + self.floor.map_or(0, |(first, _)| first)
+        self.grown() + self.floor.map_or(0, |(first, _)| first) - self.before
     }
 }
 
@@ -90,6 +108,10 @@ pub struct Model {
     counters: BTreeMap<Key, Counter>,
     pub gauges: BTreeMap<Key, f64>,
     pub histograms: BTreeSet<Key>,
+    /// Counters and histograms that were deleted while somebody held them, until something is recorded.
+    asleep: (BTreeMap<Key, Counter>, BTreeSet<Key>),
+    /// Gauges that were reset, and not set since.
+    hidden: BTreeSet<Key>,
     /// What came since the last tick.
     pending: Tick,
 }
@@ -127,16 +149,19 @@ pub fn interpolated(mut values: Vec<f64>, q: f64) -> Option<f64> {
     Some(low * (1.0 - rank.fract()) + high * rank.fract())
 }
 
+fn accepts(filter: Filter, key: Key) -> bool {
+    match filter {
+        Filter::All => true,
+        Filter::Is(label, value) => value_of(key, label) == value,
+        Filter::Not(label, value) => value_of(key, label) != value,
+    }
+}
+
 /// Groups of series: their labels, and who is in.
 fn groups(question: &Question, keys: Vec<Key>) -> BTreeMap<Texts, Vec<Key>> {
     let mut groups: BTreeMap<Texts, Vec<Key>> = BTreeMap::new();
     for key in keys {
-        let accepted = match question.filter {
-            Filter::All => true,
-            Filter::Is(label, value) => value_of(key, label) == value,
-            Filter::Not(label, value) => value_of(key, label) != value,
-        };
-        if key.name != question.name || !accepted {
+        if key.name != question.name || !accepts(question.filter, key) {
             continue;
         }
         let labels = question
@@ -169,6 +194,8 @@ impl Model {
             counters: BTreeMap::new(),
             gauges: BTreeMap::new(),
             histograms: BTreeSet::new(),
+            asleep: Default::default(),
+            hidden: BTreeSet::new(),
             pending: Tick::default(),
         }
     }
@@ -182,9 +209,15 @@ impl Model {
     }
 
     fn change(&mut self, key: Key, change: impl Fn(&mut Counter)) {
-        let counter = self.counters.entry(key).or_default();
+        let asleep = self.asleep.0.remove(&key);
+        let mut counter = self.counters.remove(&key).or(asleep).unwrap_or_default();
         let before = counter.grown();
-        change(counter);
+        change(&mut counter);
+        if asleep.is_some() && counter.total() == 0 {
+            self.asleep.0.insert(key, counter);
+            return;
+        }
+        self.counters.insert(key, counter);
         *self.pending.increments.entry(key).or_default() += counter.grown() - before;
     }
 
@@ -201,6 +234,7 @@ impl Model {
 
     pub fn set(&mut self, key: Key, value: f64) {
         self.gauges.insert(key, value);
+        self.hidden.remove(&key);
         self.pending.levels.entry(key).or_default().push(value);
     }
 
@@ -210,6 +244,10 @@ impl Model {
     }
 
     pub fn record(&mut self, key: Key, value: f64, times: usize) {
+        if times == 0 && self.asleep.1.contains(&key) {
+            return;
+        }
+        self.asleep.1.remove(&key);
         self.histograms.insert(key);
         let records = self.pending.records.entry(key).or_default();
         records.extend(std::iter::repeat_n(value, times));
@@ -219,7 +257,8 @@ impl Model {
     pub fn tick(&mut self, advance: u64) -> bool {
         self.now += advance;
         let mut tick = std::mem::take(&mut self.pending);
-        for (key, value) in &self.gauges {
+        let shown = |(key, _): &(&Key, &f64)| !self.hidden.contains(key);
+        for (key, value) in self.gauges.iter().filter(shown) {
             tick.levels.entry(*key).or_default().push(*value);
         }
         if let Some(newest) = self.ticks.last_mut().filter(|t| t.end == self.now) {
@@ -239,6 +278,80 @@ impl Model {
         self.before = self.now;
         self.ticks.push(tick);
         false
+    }
+
+    fn keys(&self, kind: Kind) -> Vec<Key> {
+        match kind {
+            Kind::Counter => self.counters(),
+            Kind::Gauge => self.gauges.keys().copied().collect(),
+            Kind::Histogram => self.histograms.iter().copied().collect(),
+        }
+    }
+
+    /// Resets or deletes the series of a kind and name that are accepted; gives whether there were any. `is_held` says of
+    /// which somebody has a handle. Comes after a tick.
+    pub fn settle(
+        &mut self,
+        fate: Fate,
+        kind: Kind,
+        name: usize,
+        filter: Filter,
+        is_held: impl Fn(Key) -> bool,
+    ) -> bool {
+        let keys = self.keys(kind).into_iter();
+        let keys: Vec<Key> = keys
+            .filter(|key| key.name == name && accepts(filter, *key))
+            .collect();
+        for key in &keys {
+            match fate {
+                Fate::Reset => self.reset(kind, *key),
+                Fate::Delete => self.delete(kind, *key, is_held(*key)),
+            }
+        }
+        !keys.is_empty()
+    }
+
+    fn reset(&mut self, kind: Kind, key: Key) {
+        match kind {
+            Kind::Counter => {
+                let counter = self.counters.entry(key).or_default();
+                counter.before += counter.total();
+            }
+            Kind::Gauge => {
+                self.hidden.insert(key);
+            }
+            // No total of a histogram is asked for.
+            Kind::Histogram => {}
+        }
+    }
+
+    fn delete(&mut self, kind: Kind, key: Key, is_held: bool) {
+        for tick in self.ticks.iter_mut().chain([&mut self.pending]) {
+            match kind {
+                Kind::Counter => drop(tick.increments.remove(&key)),
+                Kind::Gauge => drop(tick.levels.remove(&key)),
+                Kind::Histogram => drop(tick.records.remove(&key)),
+            }
+        }
+        match kind {
+            Kind::Counter => {
+                let mut counter = self.counters.remove(&key).unwrap_or_default();
+                counter.before += counter.total();
+                if is_held {
+                    self.asleep.0.insert(key, counter);
+                }
+            }
+            Kind::Gauge => {
+                self.gauges.remove(&key);
+                self.hidden.remove(&key);
+            }
+            Kind::Histogram => {
+                self.histograms.remove(&key);
+                if is_held {
+                    self.asleep.1.insert(key);
+                }
+            }
+        }
     }
 
     /// The store says how many of the newest ticks it has: at least all that are to be kept, and not many more, since they
@@ -432,9 +545,9 @@ impl Model {
     }
 
     pub fn current(&self, q: &Question) -> Vec<Row> {
-        live(q, self.gauges.keys().copied().collect(), |key| {
-            self.gauges[&key]
-        })
+        let all = self.gauges.keys().copied();
+        let shown = all.filter(|key| !self.hidden.contains(key));
+        live(q, shown.collect(), |key| self.gauges[&key])
     }
 
     pub fn gauge_min(&self, q: &Question) -> Vec<Row> {

@@ -245,6 +245,9 @@ pub enum Op<'a> {
     Show,
     Check,
     Shutdown,
+    Reset(Text<'a>),
+    Delete(Text<'a>),
+    ResetAll,
 }
 
 #[derive(Arbitrary, Debug)]

@@ -53,6 +53,8 @@ struct Frame {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Level {
     pub last: f64,
+    /// Reset, and not set since.
+    pub hidden: bool,
 }
 
 #[derive(Debug)]
@@ -68,6 +70,12 @@ pub struct Model {
     pub schema: i32,
     /// Any histogram that ever existed.
     pub observed: BTreeSet<String>,
+    /// Names that were ever deleted: nobody knows whether a handle that is held has brought one back that records nothing.
+    pub deleted: BTreeSet<String>,
+    /// Names of which a delete was refused when some of it was done.
+    pub unseen: BTreeSet<String>,
+    /// Totals were ever reset or deleted.
+    pub settled: bool,
     /// Ticks were lost, points came late, or there is more to history than is known here.
     pub broken: bool,
     /// A key was met whose name is too long, or one too many.
@@ -103,6 +111,9 @@ impl Model {
             sizes: BTreeMap::new(),
             schema: setup.schema(),
             observed: BTreeSet::new(),
+            deleted: BTreeSet::new(),
+            unseen: BTreeSet::new(),
+            settled: false,
             broken: setup.is_tiered(),
             nameless: false,
             unread: false,
@@ -130,24 +141,34 @@ impl Model {
         self.raised.insert(name.to_owned());
     }
 
-    fn level(&mut self, key: &Key) -> &mut Level {
+    fn level(&mut self, key: &Key, value: f64) -> &mut Level {
+        if value.is_nan() && self.deleted.contains(key.name()) {
+            // A series that was deleted does not come back by that, and a new one does.
+            self.lose_sight(key.name());
+        }
         let gauges = self.gauges.entry(key.name().to_owned()).or_default();
         gauges.entry(labels(key)).or_default()
     }
 
     pub fn set(&mut self, key: &Key, value: f64) {
-        let level = self.level(key);
+        let level = self.level(key, value);
         if !value.is_nan() {
-            level.last = value;
+            *level = Level {
+                last: value,
+                hidden: false,
+            };
         }
         self.tame(key, value);
     }
 
     pub fn add(&mut self, key: &Key, by: f64) {
-        let level = self.level(key);
+        let level = self.level(key, by);
         let next = level.last + by;
         if !next.is_nan() {
-            level.last = next;
+            *level = Level {
+                last: next,
+                hidden: false,
+            };
         }
         self.tame(key, next);
     }
@@ -172,6 +193,62 @@ impl Model {
         let values = self.next.histograms.entry(name.to_owned()).or_default();
         values.list.push((value, count as u64));
         *self.sizes.entry(name.to_owned()).or_default() += (value * count as f64).abs();
+    }
+
+    /// Whether anything of this name should be there.
+    pub fn knows(&self, name: &str) -> bool {
+        let all = self.totals.contains_key(name)
+            || self.gauges.contains_key(name)
+            || self.observed.contains(name);
+        all && !self.deleted.contains(name)
+    }
+
+    /// Windows keep what they have.
+    pub fn reset(&mut self, name: &str) {
+        self.settled = true;
+        if let Some(total) = self.totals.get_mut(name) {
+            *total = 0;
+        }
+        for level in self
+            .gauges
+            .get_mut(name)
+            .into_iter()
+            .flat_map(BTreeMap::values_mut)
+        {
+            level.hidden = true;
+        }
+        if name == "recall_overflow" {
+            self.lose_sight(name);
+        }
+    }
+
+    pub fn reset_all(&mut self) {
+        self.settled = true;
+        self.totals.values_mut().for_each(|total| *total = 0);
+        let levels = self.gauges.values_mut().flat_map(BTreeMap::values_mut);
+        levels.for_each(|level| level.hidden = true);
+    }
+
+    pub fn delete(&mut self, name: &str) {
+        self.settled = true;
+        self.deleted.insert(name.to_owned());
+        self.totals.remove(name);
+        self.gauges.remove(name);
+        self.observed.remove(name);
+        for frame in &mut self.frames {
+            frame.counters.remove(name);
+            frame.histograms.remove(name);
+        }
+        if name == "recall_overflow" {
+            self.lose_sight(name);
+        }
+    }
+
+    /// It is not known any more what there is of a name.
+    pub fn lose_sight(&mut self, name: &str) {
+        self.settled = true;
+        self.deleted.insert(name.to_owned());
+        self.unseen.insert(name.to_owned());
     }
 
     pub fn advance(&mut self, by: Duration) {

@@ -333,7 +333,11 @@ pub fn check(recall: &Recall, model: &Model, unbroken: bool) {
         if refused(recall) != before {
             return;
         }
-        if !state.named || model.raised.contains(name) {
+        if !state.named || model.raised.contains(name) || model.unseen.contains(name) {
+            continue;
+        }
+        // What was deleted may not have come back yet.
+        if *total == 0 && answer.is_none() && model.deleted.contains(name) {
             continue;
         }
         assert_eq!(answer, Some(*total), "total of {name:?}; {health}");
@@ -341,7 +345,16 @@ pub fn check(recall: &Recall, model: &Model, unbroken: bool) {
             assert_eq!(increase, Some(model.increase(name)), "increase of {name:?}");
         }
     }
-    if model.raised.is_empty() {
+    for name in model.deleted.difference(&model.unseen) {
+        if state.named && !model.totals.contains_key(name) {
+            // A handle that was made since is of a new series.
+            let total = recall.counters(name).total().unwrap_or(0);
+            assert_eq!(total, 0, "{name:?} is deleted");
+        }
+    }
+    // What went to other names was neither reset nor deleted with its own.
+    let is_whole = !model.settled || state.named && model.unseen.is_empty();
+    if model.raised.is_empty() && is_whole {
         let mut names: Vec<&str> = metrics
             .iter()
             .filter(|metric| metric.kind == MetricKind::Counter)
@@ -367,7 +380,7 @@ pub fn check(recall: &Recall, model: &Model, unbroken: bool) {
         gauges(recall, model);
     }
     if state.unbroken && state.named && model.has_frames() {
-        for name in &model.observed {
+        for name in model.observed.difference(&model.unseen) {
             histogram(recall, model, name, state);
         }
     }
@@ -376,9 +389,18 @@ pub fn check(recall: &Recall, model: &Model, unbroken: bool) {
 fn gauges(recall: &Recall, model: &Model) {
     let tame = |name: &&String| model.is_tame(name);
     for name in model.gauges.keys().filter(tame) {
-        let levels = || model.gauges[name].values().map(|level| level.last);
+        if model.unseen.contains(name) {
+            continue;
+        }
+        let shown = || model.gauges[name].values().filter(|level| !level.hidden);
+        let levels = || shown().map(|level| level.last);
         let size: f64 = levels().map(f64::abs).sum();
         let current = recall.gauges(name).current();
+        if shown().next().is_none() {
+            // One that was made since, and not set, is at zero.
+            assert!(current.unwrap_or(0.0) == 0.0, "{name:?} is at {current:?}");
+            continue;
+        }
         let is = |value: f64| near(value, levels().sum(), size);
         assert!(
             current.is_some_and(is),
@@ -396,6 +418,9 @@ fn histogram(recall: &Recall, model: &Model, name: &str, state: State) {
     let (low, high) = (over.min(), over.max());
     let quantiles = Value::SHARES.map(|q| (q, over.quantile(q)));
     if refused(recall) != before {
+        return;
+    }
+    if count.is_none() && values.list.is_empty() && model.deleted.contains(name) {
         return;
     }
     assert_eq!(count, Some(values.count()), "count of {name:?}");
