@@ -293,6 +293,7 @@ impl RecallBuilder {
             )
         })?;
         recall.make_global()?;
+        recall.listen();
         Ok(recall)
     }
 
@@ -335,9 +336,12 @@ impl RecallBuilder {
         global.start_worker()?;
         #[cfg(feature = "http")]
         serve(&global, self.serve)?;
-        // A store that `make_global` named may never have been installed. If this fails, a recorder is there already:
-        // this one, or layers above it.
-        let _ = metrics::set_global_recorder(RecallRecorder::new(global.live()));
+        // A store that `make_global` named may never have been installed. If there is a recorder already, it is this one, or
+        // layers above it, or another one that does not pass on what it hears: then `health` says so.
+        drop(metrics::set_global_recorder(RecallRecorder::new(
+            global.live(),
+        )));
+        global.listen();
         Ok(global)
     }
 }

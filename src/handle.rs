@@ -10,7 +10,7 @@ use crate::{
     config::{Plan, RetentionRule},
     engine::{
         Core, Fate, Freed, Health, Memory, MetricInfo, Reader, Retention, SeriesValue, Snapshot,
-        Summary, Tick, Whose, Worker,
+        Summary, Tick, Whose,
     },
     error::Error,
     live::Live,
@@ -22,7 +22,6 @@ use std::sync::Weak;
 use std::{
     fmt,
     sync::{Arc, OnceLock, atomic::Ordering::Relaxed},
-    time::Duration,
 };
 
 /// The store, as the application holds it. Clones are the same store.
@@ -40,9 +39,6 @@ pub struct Recall(Arc<Core>);
 
 /// The store whose recorder is the process's; set once, since the facade cannot change its recorder.
 static GLOBAL: OnceLock<Recall> = OnceLock::new();
-
-/// How long a shutdown waits for alert callbacks.
-const DRAIN: Duration = Duration::from_secs(2);
 
 impl Recall {
     pub(crate) fn new(plan: Plan, clock: Clock) -> Result<Self, Error> {
@@ -63,7 +59,7 @@ impl Recall {
     }
 
     pub(crate) fn is_shut(&self) -> bool {
-        self.0.is_shut.load(Relaxed)
+        self.0.is_shut()
     }
 
     /// Ties something to the store, with which it ends.
@@ -77,20 +73,17 @@ impl Recall {
         WeakRecall(Arc::downgrade(&self.0))
     }
 
-    /// Whether there is a worker, and in this process.
     pub(crate) fn has_worker(&self) -> bool {
-        let worker = self.0.worker.lock();
-        worker.as_ref().is_some_and(|worker| !worker.is_elsewhere())
+        self.0.has_worker()
     }
 
-    /// Starts the worker, if there is none here.
     pub(crate) fn start_worker(&self) -> Result<(), Error> {
-        let mut worker = self.0.worker.lock();
-        if worker.as_ref().is_none_or(Worker::is_elsewhere) {
-            *worker = Some(Worker::start(&self.0)?);
-        }
-        self.0.is_shut.store(false, Relaxed);
-        Ok(())
+        self.0.start_worker()
+    }
+
+    /// Tries whether macros reach this store; `health` says if they do not.
+    pub(crate) fn listen(&self) {
+        self.0.listen();
     }
 
     /// The store that [`install`](crate::RecallBuilder::install) or [`make_global`](Self::make_global) made the
@@ -164,9 +157,7 @@ impl Recall {
     /// Now, on the store's axis: wall time at the start plus the time that has passed, suspension included.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        let elapsed = i64::try_from(self.0.clock.elapsed_ns() / 1_000_000).unwrap_or(i64::MAX);
-        let start = self.0.timeline().wall_start_ms;
-        Timestamp::from_millis(start.saturating_add(elapsed))
+        self.0.now()
     }
 
     /// Other [retention rules](RetentionRule) in place of those that the store has, for series that are new from now on.
@@ -409,15 +400,11 @@ impl Recall {
     /// Commits what was recorded, stops the worker and waits for it; then gives alert callbacks up to two seconds to be called
     /// with what waits for them, and ends all subscriptions. Answers still work afterwards, and recording is
     /// harmless; a later [`install`](crate::RecallBuilder::install) with the same settings starts the worker again.
+    ///
+    /// Of several threads that shut down at once each returns when the worker is gone. From inside of a tick or a recording,
+    /// as from an allocator, it waits for nothing: the worker, if there is one, does all this by itself.
     pub fn shutdown(&self) {
-        let worker = self.0.worker.lock().take();
-        if let Some(worker) = worker {
-            worker.stop();
-        }
-        self.0.is_shut.store(true, Relaxed);
-        self.0.attached.end();
-        self.0.tick();
-        self.0.alerts.hub.shut(DRAIN);
+        self.0.shutdown();
     }
 }
 

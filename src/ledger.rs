@@ -10,7 +10,7 @@
 //! budget cannot end above a smaller one.
 
 use crate::util::{
-    layout,
+    fork, layout,
     sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex},
 };
 use std::sync::atomic::Ordering::Relaxed;
@@ -144,7 +144,7 @@ impl Ledger {
 
     /// What is used of what budget, at one instant.
     pub(crate) fn used_of(&self) -> (usize, usize) {
-        let _unchanged = self.changing.lock();
+        let _unchanged = fork::lock(&self.changing);
         let budget = self.budget();
         (budget.saturating_sub(self.free.load(Relaxed)), budget)
     }

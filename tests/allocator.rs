@@ -9,7 +9,11 @@ use metrics_recall::{Clock, ManualClock, MemoryProfile, Recall, RecallRecorder, 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::{Cell, RefCell},
-    sync::mpsc,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc,
+    },
     time::Duration,
 };
 
@@ -26,6 +30,8 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
     /// Ticked from inside of every allocation.
     static TICKS: RefCell<Option<Recall>> = const { RefCell::new(None) };
+    /// Shut down from inside of the next allocation.
+    static SHUTS: RefCell<Option<Recall>> = const { RefCell::new(None) };
     /// How often this thread incremented `memory_events_total`.
     static EMITTED: Cell<u64> = const { Cell::new(0) };
 }
@@ -43,6 +49,30 @@ fn emit(size: usize) {
     if let Ok(Some(recall)) = ticks {
         recall.tick();
     }
+    let shuts = SHUTS.try_with(|shuts| {
+        shuts
+            .try_borrow_mut()
+            .ok()
+            .and_then(|mut shuts| shuts.take())
+    });
+    if let Ok(Some(recall)) = shuts {
+        recall.shutdown();
+    }
+    INSIDE.set(false);
+}
+
+/// Shut down by the first allocation of a tick of its worker.
+static OF_WORKER: Mutex<Option<Recall>> = Mutex::new(None);
+static IS_ARMED: AtomicBool = AtomicBool::new(false);
+
+fn shut_down_on_the_worker() {
+    if !IS_ARMED.load(Relaxed) || INSIDE.replace(true) {
+        return;
+    }
+    if std::thread::current().name() == Some("recall-tick") && IS_ARMED.swap(false, Relaxed) {
+        let recall = OF_WORKER.lock().unwrap().take();
+        recall.unwrap().shutdown();
+    }
     INSIDE.set(false);
 }
 
@@ -50,6 +80,7 @@ fn emit(size: usize) {
 unsafe impl GlobalAlloc for Emitting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         emit(layout.size());
+        shut_down_on_the_worker();
         // SAFETY: the caller keeps the promises of `alloc`.
         unsafe { System.alloc(layout) }
     }
@@ -238,4 +269,53 @@ fn a_store_may_be_built_and_dropped_by_a_thread_whose_allocator_emits() {
         }
     });
     assert!(arrived(&recall) > 0);
+}
+
+/// It waited for the worker, which waited for the tick that it was called from.
+#[test]
+fn a_shutdown_inside_of_a_tick_is_done_by_the_worker() {
+    let slow = || Recall::builder().resolution(secs(60)).retention(secs(600));
+    let (recorder, recall) = slow().start().unwrap();
+    let (told, hears) = mpsc::channel();
+    recall
+        .alerts()
+        .subscribe(move |_| told.send(()).unwrap_or_default())
+        .detach();
+    emitting("shutting down", &recorder, || {
+        counter!("n").increment(1);
+        SHUTS.set(Some(recall.clone()));
+        recall.tick();
+        assert!(SHUTS.take().is_none(), "no allocation in the tick");
+    });
+    // The worker ends what is left to end, the subscription among it.
+    assert_eq!(
+        hears.recv_timeout(secs(30)),
+        Err(mpsc::RecvTimeoutError::Disconnected)
+    );
+    assert_eq!(recall.counters("n").over(Duration::MAX).increase(), Some(1));
+    recall.shutdown();
+    recall.shutdown();
+    assert_eq!(recall.counters("n").total(), Some(1));
+
+    // On the worker itself.
+    let fast = Recall::builder().resolution(Duration::from_millis(10));
+    let (recorder, recall) = fast.start().unwrap();
+    let (told, hears) = mpsc::channel();
+    recall
+        .alerts()
+        .subscribe(move |_| told.send(()).unwrap_or_default())
+        .detach();
+    *OF_WORKER.lock().unwrap() = Some(recall.clone());
+    IS_ARMED.store(true, Relaxed);
+    // What is new makes the tick allocate.
+    for i in 0.. {
+        recorder.scope(|| counter!("n", "i" => i.to_string()).increment(1));
+        match hears.recv_timeout(Duration::from_millis(1)) {
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            _ => assert!(i < 30_000, "no shutdown"),
+        }
+    }
+    recall.shutdown();
+    let increase = recall.counters("n").over(Duration::MAX).increase();
+    assert_eq!(increase, recall.counters("n").total());
 }

@@ -5,7 +5,9 @@ mod common;
 
 use common::Store;
 use metrics::{counter, gauge, histogram};
-use metrics_recall::{Error, Labels, MemoryProfile, Recall, RecallBuilder, Timestamp, mins, secs};
+use metrics_recall::{
+    Aggregation, Error, Labels, MemoryProfile, Recall, RecallBuilder, Timestamp, mins, secs,
+};
 use std::time::Duration;
 
 fn refused(builder: RecallBuilder) -> Error {
@@ -341,4 +343,36 @@ fn empty_words_in_questions_mean_what_they_say() {
     assert_eq!(n().by([""; 0]).total(), [(Labels::from([]), 3)]);
     assert_eq!(n().by(["k", "k"]).by("k").total().len(), 2);
     assert_eq!(n().label("k", "v").label("k", "w").total(), None);
+}
+
+/// A name of a megabyte made an error of a megabyte.
+#[test]
+fn long_text_is_not_repeated_in_errors() {
+    let store = Store::default();
+    store.recorder.scope(|| counter!("orders").increment(1));
+    let long = "größe".repeat(150_000);
+    let name = store.recall.counters(&long);
+    let over = || name.clone().over(secs(1));
+    let errors = [
+        over().eval(Aggregation::Rate).unwrap_err(),
+        over().eval(Aggregation::Quantile(2.0)).unwrap_err(),
+        name.reset().unwrap_err(),
+        name.delete().unwrap_err(),
+        store.recall.reset(&long).unwrap_err(),
+        store.recall.delete(&long).unwrap_err(),
+        name.clone()
+            .label_matches("k", format!("({long}"))
+            .unwrap_err(),
+        long.parse::<Aggregation>().unwrap_err(),
+    ];
+    for error in errors {
+        let text = error.to_string();
+        assert!(text.contains("größe") && text.contains('…'), "{text}");
+        assert!(text.len() < 1_000, "{} bytes", text.len());
+    }
+    assert!(store.recall.health().to_string().len() < 5_000);
+    // A long name that is nearly one that exists is found, and so is its end when it is the other's beginning.
+    let typo = store.recall.counters("ordres").over(secs(1));
+    let typo = typo.eval(Aggregation::Rate).unwrap_err().to_string();
+    assert!(typo.contains("`orders`"), "{typo}");
 }

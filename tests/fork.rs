@@ -41,6 +41,100 @@ fn expect(is: bool, what: &str) -> Result<(), String> {
     if is { Ok(()) } else { Err(what.to_owned()) }
 }
 
+/// Waits for a child, for half a minute at most; `None`: it hung, and is no more.
+#[expect(unsafe_code, reason = "as `in_a_fork`")]
+fn wait_for(pid: libc::pid_t) -> Option<i32> {
+    let (_never, wakes) = std::sync::mpsc::channel::<()>();
+    let mut status = 0;
+    for _ in 0..30_000 {
+        // SAFETY: `pid` is a child of this process that nobody else waits for.
+        if unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) } == pid {
+            return Some(status);
+        }
+        let _ = wakes.recv_timeout(Duration::from_millis(1));
+    }
+    // SAFETY: as above.
+    unsafe {
+        libc::kill(pid, libc::SIGKILL);
+        libc::waitpid(pid, &raw mut status, 0);
+    }
+    None
+}
+
+/// What a child does when others were at work as it was forked: all that a program does, and none of it for ever.
+fn in_a_child_of_a_busy_parent(recall: &Recall, held: &metrics::Counter) -> Result<(), String> {
+    let before = recall.counters("held").total();
+    held.increment(5);
+    for i in 0..200_u32 {
+        counter!("new", "i" => i.to_string()).increment(1);
+        metrics::gauge!(format!("name_{i}")).set(1.0);
+        metrics::histogram!("seconds", "i" => i.to_string()).record(1.0);
+    }
+    metrics::describe_counter!("new", "what a child counts");
+    recall.tick();
+    let _ = recall.counters("new").by("i").over(Duration::MAX).rate();
+    let seconds = recall.histograms("seconds").over(Duration::MAX);
+    let _ = seconds.quantile(0.5);
+    let _ = recall.snapshot().counters("new").total();
+    let (_, _) = (recall.metrics(), recall.summary().to_string());
+    let health = recall.health().to_string();
+    expect(health.contains("forked"), &health)?;
+    // A series whose shard was locked is out of sight; what is seen is right.
+    match (before, recall.counters("held").total()) {
+        (Some(before), Some(now)) => expect(now == before + 5, &format!("{before}, {now}")),
+        _ => Ok(()),
+    }
+}
+
+/// A child waited for ever for a lock that a thread of its parent held, and that no thread of its own ever opens.
+#[expect(unsafe_code, reason = "as `in_a_fork`")]
+fn children_of_a_busy_parent_do_not_hang(recall: &Recall) {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    let done = AtomicBool::new(false);
+    let held = counter!("held");
+    held.increment(1);
+    let hung = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for i in 0_u64.. {
+                counter!("registered", "i" => (i % 5_000).to_string()).increment(1);
+                metrics::gauge!(format!("registered_{}", i % 2_000)).set(1.0);
+                metrics::describe_gauge!("registered_0", format!("for the {i}th time"));
+                if done.load(Relaxed) {
+                    break;
+                }
+            }
+        });
+        scope.spawn(|| {
+            while !done.load(Relaxed) {
+                recall.tick();
+                let _ = recall.delete("registered");
+            }
+        });
+        let mut hung = 0;
+        for _ in 0..60 {
+            // SAFETY: the child runs only code that is to work in a child, and ends by `_exit`. Its allocator is the C
+            // library's, which a fork leaves in order.
+            let pid = unsafe { libc::fork() };
+            if pid == 0 {
+                let done = in_a_child_of_a_busy_parent(recall, &held);
+                if let Err(wrong) = &done {
+                    eprintln!("in the child: {wrong}");
+                }
+                // SAFETY: it ends this process.
+                unsafe { libc::_exit(i32::from(done.is_err())) }
+            }
+            assert!(pid > 0, "no fork");
+            match wait_for(pid) {
+                Some(status) => assert_eq!(status, 0),
+                None => hung += 1,
+            }
+        }
+        done.store(true, Relaxed);
+        hung
+    });
+    assert_eq!(hung, 0, "of 60 children");
+}
+
 #[test]
 fn a_child_records_and_ticks_and_is_told_that_nobody_else_does() {
     let recall = slow().install().unwrap();
@@ -77,4 +171,9 @@ fn a_child_records_and_ticks_and_is_told_that_nobody_else_does() {
         )
     });
     assert_eq!(status, 0);
+    recall.shutdown();
+
+    let recall = slow().install().unwrap();
+    children_of_a_busy_parent_do_not_hang(&recall);
+    recall.shutdown();
 }

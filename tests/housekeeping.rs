@@ -197,6 +197,210 @@ fn what_is_recorded_through_a_held_handle_after_a_delete_is_a_new_series() {
     assert_eq!(store.total(), Some(5));
 }
 
+/// A gauge that counts went on from what it was before it was deleted.
+#[test]
+fn a_gauge_that_was_deleted_counts_from_zero() {
+    let store = Store::new();
+    let gauge = store.gauge("a");
+    let current = || store.recall.gauges("n").current();
+    gauge.set(5.0);
+    store.tick();
+    store.recall.delete("n").unwrap();
+    store.tick();
+    gauge.increment(1.5);
+    assert_eq!(current(), Some(1.5));
+    store.tick();
+    let window = store.recall.gauges("n").over(mins(5));
+    assert_eq!((window.min(), window.max()), (Some(1.5), Some(1.5)));
+    // Before any tick, downwards, and from infinity, to which nothing can be added.
+    gauge.set(f64::INFINITY);
+    store.recall.delete("n").unwrap();
+    gauge.decrement(2.0);
+    assert_eq!(current(), Some(-2.0));
+    // What is no number starts nothing.
+    store.recall.delete("n").unwrap();
+    gauge.increment(f64::NAN);
+    gauge.set(f64::NAN);
+    store.tick();
+    assert_eq!((current(), store.recall.metrics().len()), (None, 0));
+    gauge.increment(f64::INFINITY);
+    assert_eq!(current(), Some(f64::INFINITY));
+    // A reset of what is deleted changes nothing, and a macro finds the same gauge.
+    store.recall.delete("n").unwrap();
+    store.recall.reset_all().unwrap();
+    store.gauge("a").increment(3.0);
+    gauge.increment(1.0);
+    assert_eq!(current(), Some(4.0));
+}
+
+/// Threads add while the gauge is deleted again and again: what is added is before a delete, or after it.
+#[test]
+fn a_gauge_is_deleted_as_a_whole_beside_threads_that_count() {
+    let store = Store::new();
+    let gauge = store.gauge("a");
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    gauge.increment(1.0);
+                    gauge.decrement(1.0);
+                }
+            });
+        }
+        for round in 0..300 {
+            let _ = store.recall.delete("n");
+            if round % 3 == 0 {
+                store.tick();
+            }
+            // Each delete may have come between the two of each thread.
+            let now = store.recall.gauges("n").current().unwrap_or(0.0);
+            assert!((-2.0..=2.0).contains(&now), "{now}");
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    let _ = store.recall.delete("n");
+    gauge.increment(7.0);
+    assert_eq!(store.recall.gauges("n").current(), Some(7.0));
+}
+
+/// The metric stayed, with no series and a total of zero.
+#[test]
+fn a_metric_whose_series_are_all_deleted_is_gone() {
+    let store = Store::new();
+    let held = store.counter("c");
+    held.increment(4);
+    for value in ["a", "b"] {
+        store.counter(value).increment(1);
+        store.gauge(value).set(1.0);
+        store.histogram(value).record(1.0);
+    }
+    store.tick();
+    for value in ["a", "b"] {
+        assert!(store.recall.metric("n").is_some());
+        store
+            .recall
+            .counters("n")
+            .label("k", value)
+            .delete()
+            .unwrap();
+        store.recall.gauges("n").label("k", value).delete().unwrap();
+        let histograms = store.recall.histograms("n").label("k", value);
+        histograms.delete().unwrap();
+    }
+    assert_eq!((store.total(), store.recall.metrics().len()), (Some(4), 1));
+    store.recall.counters("n").label("k", "c").delete().unwrap();
+    assert_eq!((store.total(), store.increase()), (None, None));
+    assert!(store.recall.metrics().is_empty());
+    assert!(store.recall.gauges("n").over(mins(5)).stats().is_none());
+    let again = store.recall.delete("n").unwrap_err();
+    assert!(again.is_unknown_metric(), "{again}");
+    // It comes back as any other, through the handle that was held and through a macro.
+    held.increment(2);
+    assert_eq!(store.total(), Some(2));
+    store.gauge("a").set(3.0);
+    assert_eq!(store.recall.gauges("n").current(), Some(3.0));
+    assert_eq!(store.recall.metrics().len(), 2);
+}
+
+#[test]
+fn a_metric_keeps_what_forgotten_series_had_when_the_others_are_deleted() {
+    let (clock, hands) = Clock::manual();
+    let builder = Recall::builder().clock(clock).max_series_per_metric(2);
+    let (recorder, recall) = builder.idle_timeout(secs(1)).build().unwrap();
+    let record = |value: u32| {
+        let key = Key::from_parts("n", vec![Label::new("k", value.to_string())]);
+        recorder.register_counter(&key, &CALL).increment(1);
+    };
+    let is_forgotten = |value: u32| {
+        let series = recall.counters("n").label("k", value.to_string());
+        series.total().is_none()
+    };
+    record(0);
+    recall.tick();
+    for value in 1..20 {
+        // Two days: longer than any tier.
+        hands.advance(secs(172_800));
+        record(value);
+        record(value + 100);
+        recall.tick();
+    }
+    assert!(is_forgotten(0));
+    let before = recall.counters("n").total().unwrap();
+    recall
+        .counters("n")
+        .label_not("k", "none")
+        .delete()
+        .unwrap();
+    let after = recall.counters("n").total().unwrap();
+    assert!(after > 0 && after < before, "{after} of {before}");
+    recall.delete("n").unwrap();
+    assert_eq!(recall.counters("n").total(), None);
+}
+
+/// Each delete of a metric gave its overflow series a new place, which nobody had ever used.
+#[test]
+fn a_delete_takes_no_more_than_the_series_that_are_deleted() {
+    let grown = |delete: fn(&Recall)| {
+        let store = Store::new();
+        let round = || {
+            store.counter("a").increment(1);
+            delete(&store.recall);
+        };
+        round();
+        let before = store.recall.memory().used;
+        (0..1_000).for_each(|_| round());
+        store.recall.memory().used - before
+    };
+    let of_name = grown(|recall| recall.delete("n").unwrap());
+    let of_label = grown(|recall| recall.counters("n").label("k", "a").delete().unwrap());
+    assert!(
+        of_name > 10_000,
+        "{of_name}: what is deleted stays until history forgets it"
+    );
+    assert!(
+        of_name < of_label + of_label / 20,
+        "{of_name}, and {of_label}"
+    );
+}
+
+#[test]
+fn the_totals_of_a_reset_histogram_start_at_zero() {
+    let store = Store::new();
+    let histogram = store.histogram("");
+    histogram.record(1.0);
+    histogram.record(5.0);
+    store.tick();
+    histogram.record(7.0); // of no tick yet
+    store.recall.reset("n").unwrap();
+    let shown = || {
+        let text = store.recall.render();
+        let of = |line: &str| {
+            text.lines()
+                .find_map(|l| l.strip_prefix(line)?.parse::<f64>().ok())
+        };
+        assert_eq!(of("n_bucket{le=\"+Inf\"} "), of("n_count "), "{text}");
+        (of("n_count "), of("n_sum "))
+    };
+    assert_eq!(shown(), (Some(0.0), Some(0.0)));
+    histogram.record(0.25);
+    store.tick();
+    assert_eq!(shown(), (Some(1.0), Some(0.25)));
+    histogram.record_many(2.0, 3);
+    store
+        .recall
+        .histograms("n")
+        .label("k", "none")
+        .reset()
+        .unwrap_err();
+    assert_eq!(shown(), (Some(4.0), Some(6.25)));
+    store.recall.reset_kind(MetricKind::Histogram).unwrap();
+    assert_eq!(shown(), (Some(0.0), Some(0.0)));
+    // Windows know of no reset.
+    let all = store.recall.histograms("n").over(mins(5));
+    assert_eq!((all.count(), all.sum()), (Some(7), Some(19.25)));
+}
+
 #[test]
 fn a_selection_is_deleted_or_reset_alone() {
     let store = Store::new();
@@ -310,4 +514,59 @@ fn nothing_is_lost_or_counted_twice_beside_a_thread_that_records() {
         .increase()
         .unwrap();
     assert_eq!(seen, recorded);
+}
+
+/// Deletes beside threads that record: what windows have of the series that is left is what its total is, and never more
+/// than was recorded since the last delete began.
+#[test]
+fn what_is_recorded_beside_deletes_is_counted_once_or_gone() {
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+    let store = Store::new();
+    let done = AtomicBool::new(false);
+    let held = store.counter("held");
+    let recorded = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for of_macro in [false, true] {
+            let (store, held, done, recorded) = (&store, &held, &done, &recorded);
+            scope.spawn(move || {
+                while !done.load(SeqCst) {
+                    // Counted before it is recorded: never too few.
+                    recorded.fetch_add(1, SeqCst);
+                    if of_macro {
+                        store.counter("macro").increment(1);
+                    } else {
+                        held.increment(1);
+                    }
+                }
+            });
+        }
+        let mut times = 0;
+        for round in 0..400 {
+            let before = recorded.load(SeqCst);
+            let deleted = if round % 2 == 0 {
+                store.recall.delete("n")
+            } else {
+                let all = store.recall.counters("n").label_not("k", "none");
+                all.delete()
+            };
+            times += u32::from(deleted.is_ok());
+            store.tick();
+            let total = store.total().unwrap_or(0);
+            let increase = store.increase().unwrap_or(0);
+            let most = recorded.load(SeqCst) - before.saturating_sub(2);
+            assert!(
+                total <= most && increase <= most,
+                "{total} and {increase} of {most}"
+            );
+            assert!(increase <= total, "{increase} of {total}");
+        }
+        done.store(true, SeqCst);
+        assert!(times > 100, "{times}");
+    });
+    let before = store.total().unwrap_or(0);
+    held.increment(5);
+    store.counter("macro").increment(2);
+    store.tick();
+    assert_eq!(store.total(), Some(before + 7));
+    assert_eq!(store.increase(), Some(before + 7));
 }

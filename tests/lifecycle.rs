@@ -178,6 +178,21 @@ fn no_worker_is_left_behind() {
     wait_until("a worker", || workers() == 1);
     recall.shutdown();
     assert_eq!(workers(), 0, "shutdown waits for the worker");
+
+    // The second one to shut down returned while the first still waited.
+    for _ in 0..50 {
+        let (_recorder, recall) = fast().start().unwrap();
+        let start = std::sync::Barrier::new(3);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    start.wait();
+                    recall.shutdown();
+                    assert_eq!(workers(), 0, "one returns before the worker is gone");
+                });
+            }
+        });
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{
     ledger::{Full, Ledger, Part},
     model::{Labels, Timestamp},
     query::Ask,
-    util::{layout, recent::Recent},
+    util::{fork, layout, recent::Recent},
 };
 use parking_lot::Mutex;
 use std::{
@@ -122,7 +122,10 @@ impl Board {
         let _inside = Inside::enter().ok_or_else(|| {
             Error::refused("alerts were asked for from inside of their own evaluation, as from an allocator: allowed is anywhere else")
         })?;
-        Ok(work(&mut self.inner.lock()))
+        let mut inner = fork::lock(&self.inner).ok_or_else(|| {
+            Error::refused("this process was forked while its parent had the alerts locked: allowed is a fork while nothing else runs")
+        })?;
+        Ok(work(&mut inner))
     }
 
     pub(super) fn check(&self, rule: AlertRule) -> Result<Arc<Checked>, Error> {

@@ -5,7 +5,7 @@ use crate::{
     query::{
         Aggregation, Counters, Gauges, Histograms, Measure, Query, Range, Rule, Selection, Term,
     },
-    util::text::Shown,
+    util::text::Brief,
 };
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -285,11 +285,11 @@ fn check_query(query: &Query, aggregation: Aggregation) -> Result<(), Error> {
     match query.window {
         Some(Range::Last(Duration::ZERO)) => Err(Error::invalid(format!(
             "a window of 0 s of `{}`: allowed are longer ones",
-            Shown(&query.name)
+            Brief(&query.name)
         ))),
         Some(Range::Between(..)) => Err(Error::invalid(format!(
             "a rule about `{}` between two instants: allowed is a window before now, by `over`",
-            Shown(&query.name)
+            Brief(&query.name)
         ))),
         _ => Ok(()),
     }

@@ -25,9 +25,9 @@ use crate::{
     },
     model::{MetricKind, Timestamp, frame::SeriesId, schema::Schema},
     query::{Aggregation, Ask, Found, Member, Missing, Query, Sum, Values, Watch},
-    util::{bits::low, layout, near::Nearest, recent::Recent, text::Shown},
+    util::{bits::low, fork, layout, near::Nearest, recent::Recent, text::Brief},
 };
-use parking_lot::Mutex;
+use parking_lot::{Mutex, ReentrantMutex};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -42,8 +42,14 @@ pub(crate) struct Core {
     /// The plan's, with the retention classes of the newest rules.
     pub(crate) tiers: Mutex<Vec<TierPlan>>,
     pub(crate) counts: Counts,
-    pub(crate) worker: Mutex<Option<Worker>>,
-    pub(crate) is_shut: AtomicBool,
+    pub(super) worker: Mutex<Option<Worker>>,
+    /// Held while the worker is started or stopped.
+    pub(super) life: ReentrantMutex<()>,
+    pub(super) is_shut: AtomicBool,
+    /// What macros emit did not arrive when that was tried, nor has anything else since.
+    pub(super) is_deaf: AtomicBool,
+    /// When the store was made, on its clock.
+    pub(super) born_ns: u64,
     /// When the store became the process's, on its clock; [`u64::MAX`]: it has not.
     pub(crate) installed_ns: AtomicU64,
     /// Somebody has asked for the exposition: only then does it matter what names meet in it.
@@ -55,6 +61,8 @@ pub(crate) struct Core {
     /// How often the engine's work began and ended: odd while it is at work.
     pub(super) turns: Mutex<u64>,
     published: Arc<Mutex<Arc<Timeline>>>,
+    /// History before the first tick: for a child that was forked while the newest one was being published.
+    nothing: Arc<Timeline>,
 }
 
 /// What the engine counts of itself.
@@ -65,7 +73,7 @@ pub(crate) struct Counts {
     pub(crate) late: Recent,
     /// Ticks whose frame had no room; totals have them, windows do not.
     pub(crate) lost: Recent,
-    /// Ticks of the worker that panicked.
+    /// Ticks of the worker that panicked, but for what watches did.
     pub(crate) panicked: Recent,
     /// Calls of `tick` from inside a tick.
     pub(crate) nested: Recent,
@@ -131,7 +139,9 @@ impl Core {
                 at: Timestamp::from_millis(clock.wall_ms()),
             };
             let alerts = Board::new(ledger, now, move || hands.elapsed_ns())?;
+            let nothing = engine.published().lock().clone();
             Ok(Self {
+                nothing,
                 alerts,
                 attached: Attachments::default(),
                 watches: Watches::default(),
@@ -145,7 +155,10 @@ impl Core {
                 plan,
                 counts: Counts::new(),
                 worker: Mutex::new(None),
+                life: ReentrantMutex::new(()),
                 is_shut: AtomicBool::new(false),
+                is_deaf: AtomicBool::new(false),
+                born_ns: now.ns,
                 installed_ns: AtomicU64::new(u64::MAX),
                 is_exposed: AtomicBool::new(false),
             })
@@ -197,12 +210,21 @@ impl Core {
     pub(crate) fn turn(&self) {
         self.counts.turn();
         self.counts.strange.turn();
+        self.watches.turn();
         self.live.turn();
         self.alerts.turn();
     }
 
+    /// Now, on the store's axis.
+    pub(crate) fn now(&self) -> Timestamp {
+        let elapsed = i64::try_from(self.clock.elapsed_ns() / 1_000_000).unwrap_or(i64::MAX);
+        let start = self.timeline().wall_start_ms;
+        Timestamp::from_millis(start.saturating_add(elapsed))
+    }
+
     pub(crate) fn timeline(&self) -> Arc<Timeline> {
-        self.published.lock().clone()
+        let published = fork::lock(&self.published);
+        published.map_or_else(|| self.nothing.clone(), |newest| newest.clone())
     }
 }
 
@@ -217,8 +239,9 @@ impl Core {
             .collect();
         if let (Some(kind), Some(other)) = (kind, others.first()) {
             return Error::unknown_metric(format!(
-                "`{}` is no {kind} but a {other}: ask `{other}s({name:?})`",
-                Shown(name)
+                "`{}` is no {kind} but a {other}: ask `{other}s({:?})`",
+                Brief(name),
+                Brief(name)
             ));
         }
         let mut nearest = Nearest::to(name);
@@ -241,7 +264,7 @@ impl Core {
         let what = kind.map_or("metric", MetricKind::as_str);
         Error::unknown_metric(format!(
             "no {what} `{}` was ever seen{}",
-            Shown(name),
+            Brief(name),
             nearest.hint()
         ))
     }
@@ -441,7 +464,7 @@ impl Core {
         keys: Keys,
         value: impl Fn(SeriesId, &Entry<K>) -> Option<Values>,
     ) -> Result<Found, Full> {
-        let most = name.members.lock().len();
+        let most = fork::lock(&name.members).map_or(0, |members| members.len());
         let bytes = layout::vec::<Member>(most);
         let mut scratch = Charge::new(&self.live.ledger, Part::Queries, bytes)?;
         let mut members = Vec::with_capacity(most);
@@ -558,7 +581,7 @@ impl Ask for Core {
             Missing::Unknown => self.unknown_metric(&query.name, Some(query.kind)),
             Missing::Refused => Error::refused(format!(
                 "no working memory for a question about `{}`, or it came from inside of a tick or a recording: {} of {} bytes are in use (`memory_budget`)",
-                query.name,
+                Brief(&query.name),
                 self.live.ledger.used_of().0,
                 self.live.ledger.budget()
             )),

@@ -17,6 +17,7 @@ use crate::{
         shape::{Fold, Shape},
     },
     query::{Histograms, Selection, Stats},
+    util::fork,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -76,7 +77,7 @@ fn each<K: Asked, T>(
 /// Series of a name, in the order in which they were registered, each once.
 fn ids<K: Asked>(registry: &Registry<K>, name: &Name) -> Vec<SeriesId> {
     let _busy = Busy::enter();
-    let mut ids = Vec::with_capacity(name.members.lock().len());
+    let mut ids = Vec::with_capacity(fork::lock(&name.members).map_or(0, |members| members.len()));
     loop {
         let before = registry.forgotten.load(Relaxed);
         ids.clear();

@@ -3,10 +3,10 @@
 use super::core::{Asked, Core, accepted};
 use crate::{
     error::Error,
-    live::{Counter, Gauge, Histogram, Name, registry::Registry},
+    live::{Counter, Gauge, Histogram, Name, registry::Registry, remove::is_shown},
     model::MetricKind,
     query::Query,
-    util::text::Shown,
+    util::text::Brief,
 };
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -57,7 +57,7 @@ impl Core {
                 (0, Whose::Query(query)) => Err(Error::unknown_metric(format!(
                     "no series of the {} `{}` has the labels that were asked for",
                     query.kind,
-                    Shown(&query.name)
+                    Brief(&query.name)
                 ))),
                 _ => Ok(()),
             }
@@ -113,7 +113,8 @@ fn settle_name<K: Asked>(
     name.for_each_member(registry.marks_of(std::iter::empty()), |id| {
         let is_meant = registry.with(id, |entry| match query {
             Some(query) => accepted(entry, name, query).is_some(),
-            None => true,
+            // What was never used, or not since a delete, stays as it is.
+            None => is_shown(entry, name),
         });
         if full.is_ok() && is_meant.unwrap_or(false) {
             full = match fate {
@@ -129,13 +130,17 @@ fn settle_name<K: Asked>(
     full.map_err(|_| {
         Error::refused(format!(
             "delete of `{}`: no memory to part a series from the handles that are held of it; {done} were deleted (`memory_budget`)",
-            Shown(&name.text)
+            Brief(&name.text)
         ))
     })?;
     match (fate, query) {
         (Fate::Reset, None) => name.retired.store(0, Relaxed),
-        (Fate::Delete, None) => name.go(),
-        (_, Some(_)) => return Ok(done),
+        (Fate::Delete, None) => registry.go(name),
+        (Fate::Reset, Some(_)) => return Ok(done),
+        (Fate::Delete, Some(_)) => {
+            registry.go_if_empty(name);
+            return Ok(done);
+        }
     }
     // A metric may have nothing left but the total of series that are forgotten.
     Ok(done.max(1))

@@ -3,7 +3,7 @@
 use super::{core::Core, info::Bytes, worker::Worker};
 use crate::{
     live::{Busy, Kind, registry::Registry},
-    util::text::Shown,
+    util::{fork, text::Shown},
 };
 use std::{fmt, sync::atomic::Ordering::Relaxed, time::Duration};
 
@@ -75,6 +75,12 @@ impl Core {
         self.attached.reasons(&mut reasons);
         self.strange_questions(&mut reasons);
         reasons.extend(self.deaf());
+        if self.is_deaf.load(Relaxed) {
+            reasons.push(
+                "what macros emit does not arrive: another recorder is installed in this process, which does not pass on to the store that `make_global` named (put `start()`'s recorder below it)"
+                    .to_owned(),
+            );
+        }
         Health { reasons }
     }
 
@@ -121,7 +127,7 @@ impl Core {
         let mut denied = Vec::new();
         let mut odd = Vec::new();
         registry.for_each_name(|name| {
-            let live = name.members.lock().live;
+            let live = fork::lock(&name.members).map_or(0, |members| members.live);
             match name.denied.recent() {
                 0 => {}
                 n => denied.push((n, live, name.text.to_string())),
@@ -230,6 +236,13 @@ impl Core {
                 "{n} ticks panicked, which is a mistake in this crate: please report it"
             )),
         }
+        reasons.extend(self.watches.reasons());
+        match fork::given_up() {
+            0 => {}
+            n => reasons.push(format!(
+                "this process was forked while threads of its parent were at work: {n} times what they had locked was in the way, and new series went to overflow or a question had no answer (fork before `install()`, or while nothing else runs)"
+            )),
+        }
         self.idle_worker(reasons);
         match counts.waited.recent() {
             0 => {}
@@ -267,9 +280,9 @@ impl Core {
         let last = self.timeline().last().map_or(0, |frame| frame.span.end_ns);
         let since = Duration::from_nanos(self.clock.elapsed_ns().saturating_sub(last));
         let patience = (self.plan.resolution * 3).max(Duration::from_secs(5));
-        if self.worker.lock().is_some() && since > patience {
+        if self.has_worker() && !self.is_shut() && since > patience {
             reasons.push(format!(
-                "no tick for {:.0} s, with a `resolution` of {:?}: the worker is stuck, or this process was forked from the one that has it",
+                "no tick for {:.0} s, with a `resolution` of {:?}: the worker is stuck",
                 since.as_secs_f64(),
                 self.plan.resolution
             ));

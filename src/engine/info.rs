@@ -6,6 +6,7 @@ use crate::{
     ledger::{BASE, PARTS},
     live::{Busy, Name, drain::Visit, registry::Registry},
     model::MetricKind,
+    util::fork,
 };
 use std::{
     fmt,
@@ -202,8 +203,8 @@ fn collect<K: Visit>(core: &Core, registry: &Registry<K>, all: &mut Vec<MetricIn
             continue;
         }
         let series = {
-            let members = name.members.lock();
-            members.live.saturating_sub(members.asleep)
+            let members = fork::lock(&name.members);
+            members.map_or(0, |members| members.live.saturating_sub(members.asleep))
         };
         let spared = if name.is_spare() {
             registry.spared()

@@ -7,6 +7,7 @@ mod forget;
 mod health;
 mod holds;
 mod info;
+mod life;
 mod reader;
 mod room;
 mod snapshot;
@@ -23,7 +24,6 @@ pub(crate) use self::attached::Attached;
 pub(crate) use self::{
     core::Core,
     forget::{Fate, Whose},
-    worker::Worker,
 };
 pub use self::{
     health::Health,

@@ -14,6 +14,7 @@ use crate::{
         Aggregation, Ask, Counters, Found, Gauges, Histograms, Missing, Query, Selection, Sum,
         Values, Watch,
     },
+    util::fork,
 };
 use std::{
     fmt,
@@ -247,16 +248,18 @@ impl Core {
     /// Reads what ticks write, and whole: not while one does.
     pub(super) fn between_ticks<T>(&self, read: impl Fn() -> T) -> T {
         for _ in 0..TRIES {
-            let before = *self.turns.lock();
+            let turns = || fork::lock(&self.turns).map_or(1, |turns| *turns);
+            let before = turns();
             if before.is_multiple_of(2) {
                 let copy = read();
-                if *self.turns.lock() == before {
+                if turns() == before {
                     return copy;
                 }
             }
             std::thread::yield_now();
         }
-        let _engine = self.engine.lock();
+        // In a child that was forked in the middle of a tick, there will be no other: what there is, is all.
+        let _engine = fork::lock(&self.engine);
         read()
     }
 

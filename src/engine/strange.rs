@@ -1,7 +1,10 @@
 //! Questions that make no sense: about metrics that were never seen, or with arguments that nothing fits. Kept for
 //! `health`, in a fixed number of bytes: a typo must not mean "healthy for ever".
 
-use crate::{model::MetricKind, util::text::Text};
+use crate::{
+    model::MetricKind,
+    util::{fork, text::Text},
+};
 use parking_lot::Mutex;
 
 /// Names that are kept; of more, only how many there were.
@@ -45,17 +48,23 @@ pub(crate) struct Oddity {
 impl Strange {
     /// A metric of this name and kind was asked about, and is none.
     pub(crate) fn unknown(&self, kind: MetricKind, name: &str) {
-        self.0.lock().note(kind, name, true);
+        if let Some(mut kept) = fork::lock(&self.0) {
+            kept.note(kind, name, true);
+        }
     }
 
     /// A question about this metric had an argument that makes no sense.
     pub(crate) fn odd(&self, kind: MetricKind, name: &str) {
-        self.0.lock().note(kind, name, false);
+        if let Some(mut kept) = fork::lock(&self.0) {
+            kept.note(kind, name, false);
+        }
     }
 
     /// Time has passed: what was not asked for one to two turns is forgotten.
     pub(crate) fn turn(&self) {
-        let mut kept = self.0.lock();
+        let Some(mut kept) = fork::lock(&self.0) else {
+            return;
+        };
         for place in &mut kept.asked {
             if let Some(asked) = place {
                 asked.age += 1;
@@ -69,7 +78,9 @@ impl Strange {
 
     /// What was asked lately, and how many questions more there were.
     pub(crate) fn list(&self) -> (Vec<Oddity>, u64) {
-        let kept = self.0.lock();
+        let Some(kept) = fork::lock(&self.0) else {
+            return (Vec::new(), 0);
+        };
         let list = kept.asked.iter().flatten().map(|asked| Oddity {
             kind: asked.kind,
             name: asked.name.read(),

@@ -2,7 +2,7 @@
 
 use super::{
     core::Core,
-    info::{Bytes, MetricInfo},
+    info::{Bytes, MetricInfo, Retention},
 };
 use crate::{
     model::MetricKind,
@@ -24,7 +24,7 @@ use std::{fmt, sync::Arc, time::Duration};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Summary {
-    head: String,
+    head: [String; 2],
     tables: Vec<Table>,
     foot: Option<String>,
 }
@@ -49,14 +49,21 @@ const WINDOW: Duration = Duration::from_secs(60);
 impl Summary {
     pub(crate) fn new(core: &Arc<Core>) -> Self {
         let metrics = core.metrics();
-        let covered = Duration::from_nanos(core.timeline().reach_ns());
+        let up = core.clock.elapsed_ns().saturating_sub(core.born_ns);
         let series: usize = metrics.iter().map(|m| m.series).sum();
-        let head = format!(
-            "{}, {series} series, {} of history in {}",
-            counted(metrics.len(), "metric"),
-            time(covered),
-            core.memory()
-        );
+        let head = [
+            format!(
+                "{}, {series} series in {}",
+                counted(metrics.len(), "metric"),
+                core.memory()
+            ),
+            format!(
+                "up {}; history {}",
+                time(Duration::from_nanos(up).as_secs_f64()),
+                history(&core.retention())
+            ),
+        ];
+        let now = core.now().as_millis();
         let kinds = [
             (
                 MetricKind::Counter,
@@ -75,7 +82,10 @@ impl Summary {
             let of_kind = || metrics.iter().filter(|metric| metric.kind == kind);
             Table {
                 head,
-                rows: of_kind().take(MOST_ROWS).map(|m| row(core, m)).collect(),
+                rows: of_kind()
+                    .take(MOST_ROWS)
+                    .map(|m| row(core, m, now))
+                    .collect(),
                 more: of_kind().count().saturating_sub(MOST_ROWS),
             }
         };
@@ -96,17 +106,45 @@ fn counted(n: usize, what: &str) -> String {
     }
 }
 
-/// Time for people.
-fn time(time: Duration) -> String {
-    match time.as_secs() {
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7200 => format!("{} min", seconds / 60),
-        seconds => format!("{} h", seconds / 3600),
+/// How far each tier reaches back.
+fn history(tiers: &[Retention]) -> String {
+    let seconds = |time: Duration| self::time(time.as_secs_f64());
+    let has = tiers.iter().filter(|tier| tier.points > 0);
+    let texts: Vec<String> = has
+        .map(|tier| {
+            let short = if tier.shortened > 0 && tier.effective < tier.target {
+                format!(" instead of {}", seconds(tier.target))
+            } else {
+                String::new()
+            };
+            let (every, back) = (seconds(tier.interval), seconds(tier.effective));
+            format!("of {back}{short} every {every}")
+        })
+        .collect();
+    if texts.is_empty() {
+        return "of no tick yet".to_owned();
     }
+    texts.join(", ")
 }
 
-fn row(core: &Arc<Core>, metric: &MetricInfo) -> [String; 6] {
-    let unit = Unit::of(metric);
+/// Seconds for people, in the unit in which they are neither many nor few.
+fn time(seconds: f64) -> String {
+    let (by, unit) = match seconds.abs() {
+        0.0 => (1.0, "s"),
+        size if size < 1e-6 => (1e-9, "ns"),
+        size if size < 1e-3 => (1e-6, "us"),
+        size if size < 1.0 => (1e-3, "ms"),
+        size if size < 120.0 => (1.0, "s"),
+        size if size < 7_200.0 => (60.0, "min"),
+        size if size < 172_800.0 => (3_600.0, "h"),
+        _ => (86_400.0, "d"),
+    };
+    format!("{} {unit}", short(seconds / by))
+}
+
+/// `now`: milliseconds since the Unix epoch.
+fn row(core: &Arc<Core>, metric: &MetricInfo, now: i64) -> [String; 6] {
+    let unit = Unit::of(metric, now);
     let show = |value: Option<f64>| value.map_or("-".to_owned(), |value| unit.show(value));
     let per_second = |rate: Option<f64>| rate.map_or("-".to_owned(), |rate| unit.per_second(rate));
     let numbers = match metric.kind {
@@ -120,6 +158,19 @@ fn row(core: &Arc<Core>, metric: &MetricInfo) -> [String; 6] {
         MetricKind::Gauge => {
             let ask = Selection::<Gauges>::new(core.clone(), &metric.name);
             let over = ask.clone().over(WINDOW);
+            if let Unit::Instant { .. } = unit {
+                // Extremes and means of instants say nothing more.
+                let none = String::new;
+                let since = show(ask.current());
+                return [
+                    name(&metric.name),
+                    since,
+                    none(),
+                    none(),
+                    none(),
+                    series(metric),
+                ];
+            }
             [
                 show(ask.current()),
                 show(over.min()),
@@ -141,13 +192,16 @@ fn row(core: &Arc<Core>, metric: &MetricInfo) -> [String; 6] {
         }
     };
     let [a, b, c, d] = numbers;
+    [name(&metric.name), a, b, c, d, series(metric)]
+}
+
+fn series(metric: &MetricInfo) -> String {
     let overflow = if metric.overflowed > 0 {
         " + overflow"
     } else {
         ""
     };
-    let series = format!("{}{overflow}", metric.series);
-    [name(&metric.name), a, b, c, d, series]
+    format!("{}{overflow}", metric.series)
 }
 
 /// A name, with its middle left out if it is long: names differ at their ends.
@@ -165,10 +219,26 @@ fn name(name: &str) -> String {
     format!("{head}…{tail}")
 }
 
+/// Whether a name is of a time of day, which is no duration.
+fn is_instant(name: &str) -> bool {
+    [
+        "start_time_seconds",
+        "timestamp_seconds",
+        "boot_time_seconds",
+    ]
+    .iter()
+    .any(|end| name.ends_with(end))
+}
+
 /// What numbers are of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Unit {
-    Seconds,
+    /// Times this.
+    Seconds(f64),
+    /// Seconds since the Unix epoch, which is these milliseconds ago.
+    Instant {
+        now: i64,
+    },
     Bytes,
     Percent,
     /// As it was described.
@@ -178,39 +248,41 @@ enum Unit {
 
 impl Unit {
     /// As described, or else as the name says.
-    fn of(metric: &MetricInfo) -> Self {
+    fn of(metric: &MetricInfo, now: i64) -> Self {
         let base = metric.name.trim_end_matches("_total");
         match metric.unit {
-            Some("seconds") => Self::Seconds,
+            None | Some("seconds") if is_instant(base) => Self::Instant { now },
+            Some("seconds") => Self::Seconds(1.0),
             Some("bytes") => Self::Bytes,
             Some("percent") => Self::Percent,
             Some("count") | None => {
-                if base.ends_with("start_time_seconds") || base.ends_with("timestamp_seconds") {
-                    // A time of day is no duration.
-                    Self::Other("s")
-                } else if base.ends_with("_seconds") {
-                    Self::Seconds
+                if base.ends_with("_seconds") {
+                    Self::Seconds(1.0)
                 } else if base.ends_with("_bytes") {
                     Self::Bytes
                 } else {
                     Self::None
                 }
             }
-            Some("milliseconds") => Self::Other("ms"),
-            Some("microseconds") => Self::Other("us"),
-            Some("nanoseconds") => Self::Other("ns"),
+            Some("milliseconds") => Self::Seconds(1e-3),
+            Some("microseconds") => Self::Seconds(1e-6),
+            Some("nanoseconds") => Self::Seconds(1e-9),
             Some(other) => Self::Other(other),
         }
     }
 
     fn show(self, value: f64) -> String {
-        let size = value.abs();
         match self {
-            Self::Seconds if size == 0.0 => "0 s".to_owned(),
-            Self::Seconds if size < 1e-6 => format!("{} ns", short(value * 1e9)),
-            Self::Seconds if size < 1e-3 => format!("{} us", short(value * 1e6)),
-            Self::Seconds if size < 1.0 => format!("{} ms", short(value * 1e3)),
-            Self::Seconds => format!("{} s", short(value)),
+            Self::Seconds(by) => time(value * by),
+            Self::Instant { now } => {
+                #[expect(clippy::cast_precision_loss, reason = "for people")]
+                let age = now as f64 / 1e3 - value;
+                if age < 0.0 {
+                    format!("in {}", time(-age))
+                } else {
+                    format!("{} ago", time(age))
+                }
+            }
             Self::Bytes if value >= 0.0 => bytes(value),
             Self::Bytes => format!("-{}", bytes(-value)),
             Self::Percent => format!("{} %", short(value)),
@@ -222,7 +294,7 @@ impl Unit {
     fn per_second(self, rate: f64) -> String {
         match self {
             // Seconds a second are a share.
-            Self::Seconds => format!("{} s/s", short(rate)),
+            Self::Seconds(by) => format!("{} s/s", short(rate * by)),
             unit => format!("{}/s", unit.show(rate)),
         }
     }
@@ -240,7 +312,8 @@ fn bytes(value: f64) -> String {
 /// Three significant digits, and whole numbers as they are.
 fn short(value: f64) -> String {
     let size = value.abs();
-    if value.fract() == 0.0 && size < 1e15 {
+    // What was divided may have lost its last bit.
+    if (value - value.round()).abs() <= size * 1e-12 && size < 1e15 {
         format!("{value:.0}")
     } else if !(1e-3..1e6).contains(&size) {
         format!("{value:.2e}")
@@ -257,7 +330,8 @@ fn short(value: f64) -> String {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.head)?;
+        let [what, since_when] = &self.head;
+        write!(f, "{what}\n{since_when}")?;
         // The first columns are one below the other in all tables.
         let mut widths = [0; 6];
         for table in &self.tables {
@@ -321,14 +395,22 @@ mod tests {
     #[test]
     fn units_fit_their_numbers() {
         for (unit, value, shown) in [
-            (Unit::Seconds, 0.000_478, "478 us"),
-            (Unit::Seconds, 0.25, "250 ms"),
-            (Unit::Seconds, 3e-9, "3 ns"),
-            (Unit::Seconds, 90.0, "90 s"),
+            (Unit::Seconds(1.0), 0.0, "0 s"),
+            (Unit::Seconds(1.0), 0.000_478, "478 us"),
+            (Unit::Seconds(1.0), 0.25, "250 ms"),
+            (Unit::Seconds(1.0), 3e-9, "3 ns"),
+            (Unit::Seconds(1.0), 90.0, "90 s"),
+            (Unit::Seconds(1.0), -5_400.0, "-90 min"),
+            (Unit::Seconds(1.0), 12_600.0, "3.50 h"),
+            (Unit::Seconds(1.0), 864_000.0, "10 d"),
+            (Unit::Seconds(1e-3), 1_500.0, "1.50 s"),
+            (Unit::Seconds(1e-9), 250.0, "250 ns"),
+            (Unit::Instant { now: 90_000 }, 30.0, "60 s ago"),
+            (Unit::Instant { now: 90_000 }, 91.5, "in 1.50 s"),
             (Unit::Bytes, 6_501_171.0, "6.2 MiB"),
             (Unit::Bytes, -2048.0, "-2.0 KiB"),
             (Unit::Percent, 12.5, "12.5 %"),
-            (Unit::Other("ms"), 5.0, "5 ms"),
+            (Unit::Other("bits"), 5.0, "5 bits"),
             (Unit::None, f64::INFINITY, "inf"),
         ] {
             assert_eq!(unit.show(value), shown, "{value}");

@@ -12,7 +12,7 @@ use crate::{
     ledger::{Full, Ledger, Part},
     live::{Busy, collect::Collector, drain::Sweep},
     model::{Timestamp, frame::Span},
-    util::bits::low,
+    util::{bits::low, fork},
 };
 use parking_lot::Mutex;
 use std::{
@@ -93,14 +93,14 @@ struct Turn<'a>(&'a Core);
 
 impl<'a> Turn<'a> {
     fn begin(core: &'a Core) -> Self {
-        *core.turns.lock() += 1;
+        core.turn_over();
         Self(core)
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        *self.0.turns.lock() += 1;
+        self.0.turn_over();
     }
 }
 
@@ -173,6 +173,9 @@ impl Engine {
         let refused = ledger.refused() != self.refused;
         let sweep = self.plan_sweep(core, number, evict);
         let swept = core.live.sweep(sweep, &mut self.collector);
+        if swept.points > 0 && core.is_deaf.load(Relaxed) {
+            core.is_deaf.store(false, Relaxed);
+        }
         let points = self.collector.draft.frame_bytes();
         self.work = (WORK + 6 * points).min(budget / WORK_SHARE);
         let commit = self.history.commit(&mut self.collector.draft, span, number);
@@ -235,6 +238,7 @@ impl Engine {
 impl Core {
     /// Runs a tick at the clock's now.
     pub(crate) fn tick(&self) -> Tick {
+        let is_nested = Self::is_inside();
         let tick = self.with_engine(|engine| {
             let begin_ns = self.clock.elapsed_ns();
             let done = engine.run(self, begin_ns, None);
@@ -251,7 +255,7 @@ impl Core {
             done.tick
         });
         tick.unwrap_or_else(|| {
-            self.counts.nested.add(1);
+            self.counts.nested.add(u64::from(is_nested));
             let last = self.timeline().last().map_or(0, |frame| frame.span.wall_ms);
             Tick {
                 at: Timestamp::from_millis(last),
@@ -260,12 +264,24 @@ impl Core {
         })
     }
 
-    /// Has the engine for itself; `None` inside of a tick.
+    /// The engine's work begins or ends.
+    fn turn_over(&self) {
+        if let Some(mut turns) = fork::lock(&self.turns) {
+            *turns += 1;
+        }
+    }
+
+    /// Whether this thread is inside of a tick or a recording, as in an allocator, and may hold locks.
+    pub(super) fn is_inside() -> bool {
+        TICKING.get() || Busy::enter().is_none()
+    }
+
+    /// Has the engine for itself; `None` inside of a tick, and in a child that was forked in the middle of one.
     pub(super) fn with_engine<T>(&self, work: impl FnOnce(&mut Engine) -> T) -> Option<T> {
         // An allocator that emits metrics must not find this thread in the slow path while a shard is locked; and one
         // that ticks must not find itself waiting for a lock that this thread holds.
         let (_ticking, _busy) = (Ticking::enter()?, Busy::enter()?);
-        let mut engine = self.engine.lock();
+        let mut engine = fork::lock(&self.engine)?;
         let _turn = Turn::begin(self);
         Some(work(&mut engine))
     }

@@ -2,53 +2,45 @@
 
 use super::core::Core;
 use crate::{error::Error, util::thread};
-use parking_lot::{Condvar, Mutex};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Weak},
-    thread::{JoinHandle, ThreadId},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU8, Ordering::Relaxed},
+    },
+    thread::JoinHandle,
     time::Duration,
 };
 
 /// A running worker. Dropping it asks it to stop, without waiting.
 pub(crate) struct Worker {
-    stop: Arc<Stop>,
+    asked: Arc<AtomicU8>,
     thread: Option<JoinHandle<()>>,
     /// The process that the thread is in: a fork takes this along, and not the thread.
     process: u32,
 }
 
-#[derive(Default)]
-struct Stop {
-    asked: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Stop {
-    fn ask(&self) {
-        *self.asked.lock() = true;
-        self.changed.notify_all();
-    }
-
-    /// Waits until asked to stop, or for `time`; gives whether it was asked.
-    fn wait(&self, time: Duration) -> bool {
-        let mut asked = self.asked.lock();
-        if !*asked {
-            self.changed.wait_for(&mut asked, time);
-        }
-        *asked
-    }
+/// What a worker is asked to do; what is asked later prevails if it stands below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Asked {
+    /// To tick.
+    Tick,
+    /// To do what a shutdown does, and stop: nobody waits for it.
+    Finish,
+    /// To stop.
+    Stop,
 }
 
 impl Worker {
     /// Starts ticking `core`, for as long as anybody else holds it.
     pub(crate) fn start(core: &Arc<Core>) -> Result<Self, Error> {
-        let stop = Arc::new(Stop::default());
-        let (weak, signal) = (Arc::downgrade(core), stop.clone());
-        let thread = thread::spawn("recall-tick", move || run(&weak, &signal))
+        let asked = Arc::new(AtomicU8::new(Asked::Tick as u8));
+        let (weak, heard) = (Arc::downgrade(core), asked.clone());
+        let thread = thread::spawn("recall-tick", move || run(&weak, &heard))
             .map_err(|e| Error::system(format!("the worker thread could not be started: {e}")))?;
         Ok(Self {
-            stop,
+            asked,
             thread: Some(thread),
             process: std::process::id(),
         })
@@ -59,19 +51,35 @@ impl Worker {
         self.process != std::process::id()
     }
 
-    pub(crate) fn thread_id(&self) -> Option<ThreadId> {
-        self.thread.as_ref().map(|thread| thread.thread().id())
+    /// Whether it was asked to stop.
+    pub(super) fn is_ending(&self) -> bool {
+        self.asked.load(Relaxed) != Asked::Tick as u8
+    }
+
+    /// Asks the worker, without waiting for it.
+    pub(super) fn ask(&self, what: Asked) {
+        if self.is_elsewhere() {
+            return;
+        }
+        self.asked.fetch_max(what as u8, Relaxed);
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
     }
 
     /// Stops the thread and waits for it, unless it is the caller or in another process.
     pub(crate) fn stop(mut self) {
         if self.is_elsewhere() {
-            // There is nothing to wait for; and its lock may be one that nobody here will ever open.
+            // There is nothing to wait for.
             return std::mem::forget(self);
         }
-        self.stop.ask();
-        let is_me = self.thread_id() == Some(std::thread::current().id());
-        if let Some(thread) = self.thread.take().filter(|_| !is_me) {
+        self.ask(Asked::Stop);
+        let me = std::thread::current().id();
+        if let Some(thread) = self
+            .thread
+            .take()
+            .filter(|worker| worker.thread().id() != me)
+        {
             // Its ticks cannot panic out of it.
             let _ = thread.join();
         }
@@ -80,24 +88,36 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        if !self.is_elsewhere() {
-            self.stop.ask();
-        }
+        self.ask(Asked::Stop);
     }
 }
 
-fn run(core: &Weak<Core>, stop: &Stop) {
+fn run(core: &Weak<Core>, asked: &AtomicU8) {
     loop {
         let Some(wait) = core.upgrade().map(|core| until_next(&core)) else {
             return;
         };
-        if stop.wait(wait) {
+        // Whoever asks for something wakes it; woken for nothing, it ticks once more than it has to.
+        std::thread::park_timeout(wait);
+        let Some(core) = core.upgrade() else { return };
+        let asked = asked.load(Relaxed);
+        if asked == Asked::Stop as u8 {
             return;
         }
-        let Some(core) = core.upgrade() else { return };
+        let is_last = asked == Asked::Finish as u8;
+        let work = || {
+            if is_last {
+                core.finish();
+            } else {
+                core.tick();
+            }
+        };
         // A panic of one tick must not be the last of all ticks.
-        if catch_unwind(AssertUnwindSafe(|| core.tick())).is_err() {
+        if catch_unwind(AssertUnwindSafe(work)).is_err() {
             core.counts.panicked.add(1);
+        }
+        if is_last {
+            return;
         }
     }
 }

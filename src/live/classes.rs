@@ -10,7 +10,7 @@ use crate::{
         matcher::{Rule, Subject},
     },
     util::{
-        layout,
+        fork, layout,
         sync::{Arc, AtomicBool, AtomicUsize, Mutex},
     },
 };
@@ -52,8 +52,9 @@ impl Classes {
                 class: 0,
             };
         }
-        let rules = self.rules.lock();
-        let rule = rules.iter().find(|(matcher, _)| matcher.matches(subject));
+        let rules = fork::lock(&self.rules);
+        let mut rules = rules.iter().flat_map(|rules| rules.iter());
+        let rule = rules.find(|(matcher, _)| matcher.matches(subject));
         let class = rule.map_or(0, |(_, class)| *class);
         self.enter(class);
         Claim {

@@ -4,7 +4,7 @@ use crate::{
     ledger::{Full, Ledger, Part},
     model::MetricKind,
     util::{
-        layout,
+        fork, layout,
         recent::Recent,
         sync::{Arc, AtomicU64, AtomicUsize, Mutex, RandomState},
         text::clip,
@@ -112,7 +112,9 @@ impl Descriptions {
     fn keep(&self, kind: MetricKind, name: &str, unit: Option<Unit>, text: &str) -> bool {
         let text = clip(text, LONGEST);
         let hash = self.hash(kind, name, unit, text);
-        let mut list = self.list.lock();
+        let Some(mut list) = fork::lock(&self.list) else {
+            return true;
+        };
         let found = list.binary_search_by(|d| (d.kind, &*d.name).cmp(&(kind, name)));
         match found {
             Ok(at) => {
@@ -164,7 +166,7 @@ impl Descriptions {
     }
 
     pub(crate) fn find(&self, kind: MetricKind, name: &str) -> Option<Described> {
-        let list = self.list.lock();
+        let list = fork::lock(&self.list)?;
         let at = list.binary_search_by(|d| (d.kind, &*d.name).cmp(&(kind, name)));
         list.get(at.ok()?).cloned()
     }

@@ -27,7 +27,7 @@ pub(crate) struct GaugeCell {
 /// The value and its extremes.
 #[derive(Debug)]
 pub(crate) struct Level {
-    /// Bits of an f64, never NaN.
+    /// Bits of an f64. NaN, and then [`NOTHING`]: the gauge was deleted and not set since; nobody else writes NaN.
     value: AtomicU64,
     /// Smallest value set since the last tick, as an integer of the same order; [`i64::MAX`]: none.
     lowest: AtomicI64,
@@ -44,6 +44,9 @@ impl Default for Level {
         }
     }
 }
+
+/// The value of a gauge that was deleted: none to show, and zero to what adds to it.
+const NOTHING: u64 = f64::NAN.to_bits();
 
 /// What the tick saw last.
 #[derive(Debug)]
@@ -82,6 +85,7 @@ impl GaugeReading {
 }
 
 impl Level {
+    /// NaN: deleted, and not set since.
     #[inline]
     pub(crate) fn now(&self) -> f64 {
         f64::from_bits(self.value.load(Relaxed))
@@ -97,9 +101,13 @@ impl Level {
     fn add(&self, by: f64) -> bool {
         let mut now = self.value.load(Relaxed);
         loop {
-            let next = f64::from_bits(now) + by;
+            let mut next = f64::from_bits(now) + by;
             if next.is_nan() {
-                return false;
+                // Nothing starts at zero. Whoever has a number on both sides does not come here.
+                next = by;
+                if now != NOTHING || by.is_nan() {
+                    return false;
+                }
             }
             match self
                 .value
@@ -128,6 +136,13 @@ impl Level {
     /// Whether it was set since the last tick.
     pub(crate) fn is_touched(&self) -> bool {
         self.highest.load(Relaxed) != i64::MIN
+    }
+
+    /// The gauge was deleted. This one word decides whether a write that comes at the same time was before the delete or
+    /// after it; the extremes of one that was before may come after, and are with those of the next tick.
+    pub(super) fn clear(&self) {
+        self.value.store(NOTHING, Relaxed);
+        self.take();
     }
 
     /// Reads value and extremes, and starts the extremes anew. Extremes first: a value that is set in between is in

@@ -31,7 +31,7 @@ mod visit;
 mod zombies;
 
 #[cfg(not(loom))]
-pub(crate) use self::threads::Busy;
+pub(crate) use self::threads::{Busy, probe};
 
 pub(crate) use self::{
     counter::Counter,
@@ -51,7 +51,7 @@ use self::{
 use crate::{
     ledger::{Full, Ledger, Part},
     model::{schema::Schema, shape::ShapeRule},
-    util::{recent::Recent, sync::Arc},
+    util::{fork, recent::Recent, sync::Arc},
 };
 
 /// Everything that macros can reach.
@@ -72,6 +72,8 @@ pub(crate) struct Live {
     pub(crate) classes: Arc<Classes>,
     /// Calls that came from inside the slow path of the same thread, as an allocator's may.
     pub(crate) reentrant: Recent,
+    /// Probes of the facade that arrived here.
+    pub(crate) probed: std::sync::atomic::AtomicU64,
 }
 
 impl Live {
@@ -94,6 +96,7 @@ impl Live {
         shapes: &[ShapeRule],
     ) -> Result<Self, Full> {
         static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+        fork::settle();
         ledger.reserve(Part::Names, size_of::<Offenders>())?;
         let offenders = Arc::new(Offenders::new());
         let classes = Arc::new(Classes::new(ledger.clone()));
@@ -128,6 +131,7 @@ impl Live {
             classes,
             ledger,
             reentrant: Recent::new(),
+            probed: std::sync::atomic::AtomicU64::new(0),
         })
     }
 

@@ -5,7 +5,7 @@ use crate::{
     ledger::{Ledger, Part},
     model::{frame::SeriesId, schema::Schema, shape::Fold},
     util::{
-        layout,
+        fork, layout,
         recent::Recent,
         sync::{Arc, AtomicBool, AtomicU64, Mutex},
     },
@@ -140,7 +140,8 @@ impl Name {
         let mut from = 0;
         loop {
             let mut some = [HOLE; STRIDE];
-            let copied = self.members.lock().copy(from, &mut some);
+            let members = fork::lock(&self.members);
+            let copied = members.map_or(0, |members| members.copy(from, &mut some));
             if copied == 0 {
                 return;
             }
@@ -153,7 +154,9 @@ impl Name {
 
     /// Whether this is the kind's own name, and nothing has come to it yet, nor to a metric that a program calls so.
     pub(crate) fn is_unused(&self) -> bool {
-        self.is_spare() && self.hides(super::key::OVERFLOW) && self.members.lock().ever() <= 1
+        self.is_spare()
+            && self.hides(super::key::OVERFLOW)
+            && fork::lock(&self.members).is_some_and(|members| members.ever() <= 1)
     }
 
     /// Whether a series with these labels is the overflow series before its first use: nothing that answers show.

@@ -11,7 +11,7 @@ use crate::{
     model::{matcher::Subject, schema::Schema},
     util::{
         bits::low,
-        layout,
+        fork, layout,
         sync::{Arc, MutexGuard},
         table::Table,
     },
@@ -41,8 +41,8 @@ impl<K: Kind> Registry<K> {
         self.admit_name(key, me).map(|(name, _)| name)
     }
 
-    fn name_shard(&self, hash: u64) -> MutexGuard<'_, NameShard<K>> {
-        self.names[high(hash, NAME_SHARDS)].lock()
+    fn name_shard(&self, hash: u64) -> Option<MutexGuard<'_, NameShard<K>>> {
+        fork::lock(&self.names[high(hash, NAME_SHARDS)])
     }
 
     /// Adds a name and its overflow series, or finds it, if another thread was faster. The overflow series is many
@@ -50,7 +50,7 @@ impl<K: Kind> Registry<K> {
     pub(super) fn admit_name(&self, key: &Key, me: u32) -> Option<(Arc<Name>, Arc<K::Cell>)> {
         let text = key.name();
         let hash = self.seed.hash(text.as_bytes());
-        let mut shard = self.name_shard(hash);
+        let mut shard = self.name_shard(hash)?;
         let found = shard.table.find(low(hash), |at| shard.is(at, text));
         if let Some(named) = found.and_then(|at| shard.entries.get(at as usize)) {
             return Some((named.name.clone(), named.overflow.clone()));
@@ -132,7 +132,7 @@ impl<K: Kind> Registry<K> {
     pub(super) fn overflow(&self, name: &Name) -> Option<Grant<K>> {
         name.use_overflow();
         let hash = self.seed.hash(name.text.as_bytes());
-        let shard = self.name_shard(hash);
+        let shard = self.name_shard(hash)?;
         let at = shard.table.find(low(hash), |at| shard.is(at, &name.text))?;
         let named = shard.entries.get(at as usize)?;
         Some(Grant {
@@ -154,8 +154,8 @@ impl<K: Kind> Registry<K> {
     /// Calls `look` with every name.
     pub(crate) fn for_each_name(&self, mut look: impl FnMut(&Arc<Name>)) {
         for shard in &self.names {
-            for named in &shard.lock().entries {
-                look(&named.name);
+            if let Some(shard) = fork::lock(shard) {
+                shard.entries.iter().for_each(|named| look(&named.name));
             }
         }
     }
@@ -165,8 +165,12 @@ impl<K: Kind> Registry<K> {
         for shard in &self.names {
             let mut at = 0;
             loop {
-                let name = shard.lock().entries.get(at).map(|named| named.name.clone());
-                let Some(name) = name else { break };
+                let shard = fork::lock(shard);
+                let named = shard.as_ref().and_then(|shard| shard.entries.get(at));
+                let Some(name) = named.map(|named| named.name.clone()) else {
+                    break;
+                };
+                drop(shard);
                 look(&name);
                 at += 1;
             }
@@ -176,7 +180,7 @@ impl<K: Kind> Registry<K> {
     /// The name that reads `text`.
     pub(crate) fn find_name(&self, text: &str) -> Option<Arc<Name>> {
         let hash = self.seed.hash(text.as_bytes());
-        let shard = self.name_shard(hash);
+        let shard = self.name_shard(hash)?;
         let at = shard.table.find(low(hash), |at| shard.is(at, text))?;
         shard
             .entries

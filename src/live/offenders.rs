@@ -8,6 +8,7 @@ use crate::{
     model::MetricKind,
     util::{
         bits::low,
+        fork,
         sync::Mutex,
         text::{Text, clip},
     },
@@ -104,7 +105,9 @@ impl Offenders {
 
     /// The label with the most values of each metric, most values first.
     pub(crate) fn list(&self) -> Vec<Offender> {
-        let pairs = *self.pairs.lock();
+        let Some(pairs) = fork::lock(&self.pairs).map(|pairs| *pairs) else {
+            return Vec::new();
+        };
         let mut all: Vec<Offender> = pairs
             .iter()
             .filter(|pair| pair.weight > 0)

@@ -24,6 +24,7 @@ use crate::{
     },
     util::{
         bits::low,
+        fork,
         hash::Seed,
         layout,
         recent::Recent,
@@ -230,7 +231,7 @@ impl<K: Kind> Registry<K> {
     /// The cell of a series that exists.
     fn known(&self, name: &str, labels: &[u8], hash: u64, me: u32, own: bool) -> Option<Grant<K>> {
         let number = high(hash, SHARDS);
-        let mut shard = self.shards[number].lock();
+        let mut shard = fork::lock(&self.shards[number])?;
         let at = shard.find(hash, name, labels)?;
         self.enter(&mut shard, at, me, own).ok()?;
         shard.grant(number, at, me)
@@ -279,7 +280,7 @@ impl<K: Kind> Registry<K> {
     /// The series of `name` with these labels: new, or found, if another thread was faster.
     pub(super) fn series(&self, name: &Arc<Name>, wanted: &Wanted<'_>) -> Result<Grant<K>, Full> {
         let number = high(wanted.hash, SHARDS);
-        let mut shard = self.shards[number].lock();
+        let mut shard = fork::lock(&self.shards[number]).ok_or(Full)?;
         let at = match shard.find(wanted.hash, &name.text, wanted.labels) {
             Some(at) => {
                 self.enter(&mut shard, at, wanted.me, false)?;
@@ -372,7 +373,7 @@ impl<K: Kind> Registry<K> {
         };
         let table = shard.table.needs().unwrap_or(0);
         let pins = self.pins.growth(pin_of(id));
-        let mut members = name.members.lock();
+        let mut members = fork::lock(&name.members).ok_or(Full)?;
         let index = entries + table + pins + members.growth();
         let own = Series::<K>::bytes(labels) + layout::arc::<K::Cell>();
         let reserved = self.ledger.reserve(Part::Series, own).and_then(|()| {
@@ -413,7 +414,7 @@ impl<K: Kind> Registry<K> {
 
     /// One more live series of `name`, if its limit allows.
     fn admit_live(&self, name: &Name) -> Result<(), Full> {
-        let mut members = name.members.lock();
+        let mut members = fork::lock(&name.members).ok_or(Full)?;
         if members.live >= self.limits.series_per_metric {
             return Err(Full);
         }
@@ -423,8 +424,9 @@ impl<K: Kind> Registry<K> {
     }
 
     pub(crate) fn retract_live(&self, name: &Name) {
-        let mut members = name.members.lock();
-        members.live = members.live.saturating_sub(1);
+        if let Some(mut members) = fork::lock(&name.members) {
+            members.live = members.live.saturating_sub(1);
+        }
         self.live.fetch_sub(1, Relaxed);
     }
 
@@ -436,7 +438,10 @@ impl<K: Kind> Registry<K> {
         for (number, shard) in self.shards.iter().enumerate() {
             let mut from = 0;
             loop {
-                let mut shard = shard.lock();
+                // Without it, nobody sees what these series do.
+                let Some(mut shard) = fork::lock(shard) else {
+                    break;
+                };
                 let end = shard.entries.len();
                 if from >= end {
                     break;
@@ -462,7 +467,7 @@ impl<K: Kind> Registry<K> {
     /// Calls `look` with the series of an id, under the lock of its shard.
     pub(crate) fn with<T>(&self, id: SeriesId, look: impl FnOnce(&mut Entry<K>) -> T) -> Option<T> {
         let (number, at) = split_id(id);
-        let mut shard = self.shards.get(number)?.lock();
+        let mut shard = fork::lock(self.shards.get(number)?)?;
         shard.entries.get_mut(at).map(look)
     }
 
@@ -488,7 +493,9 @@ impl<K: Kind> Registry<K> {
         let hash = self.hash(&series.name.text, &series.labels);
         let place_in_table = u32::try_from(at).unwrap_or(END);
         shard.table.remove(low(hash), place_in_table);
-        series.name.members.lock().remove(place);
+        if let Some(mut members) = fork::lock(&series.name.members) {
+            members.remove(place);
+        }
         let free = shard.free;
         if let Some(entry) = shard.entries.get_mut(at) {
             entry.cells = Cells::Free(free);

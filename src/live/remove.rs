@@ -1,8 +1,8 @@
 //! Reset and delete: what a series was is over, and whoever holds a handle of it does not notice.
 //!
-//! Both happen between two sweeps, under the lock of a shard. Nothing is written into cells: a reset moves what the tick
-//! remembers, and a delete gives the cells that somebody holds another id. The old id stays a tomb until no point of
-//! history mentions it.
+//! Both happen between two sweeps, under the lock of a shard. Nothing is written into cells, but that a deleted gauge has no
+//! value: a reset moves what the tick remembers, and a delete gives the cells that somebody holds another id. The old id
+//! stays a tomb until no point of history mentions it.
 
 use super::{
     Name,
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     ledger::{Full, Part},
     model::frame::SeriesId,
-    util::{bits::low, layout, sync::Arc},
+    util::{bits::low, fork, layout, sync::Arc},
 };
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -25,6 +25,24 @@ impl<K: Visit> Registry<K> {
             return false;
         }
         !name.is_gone() || self.some_member(name, |entry| is_shown(entry, name))
+    }
+
+    /// All that was of a metric is deleted.
+    pub(crate) fn go(&self, name: &Name) {
+        name.go();
+        // A series that was registered meanwhile said that the metric is there, and was not heard.
+        if self.some_member(name, |entry| is_shown(entry, name)) {
+            name.come_back();
+        }
+    }
+
+    /// Its series were deleted, some after the other: a metric of which nothing is left is gone. What series had that were
+    /// forgotten before is left.
+    pub(crate) fn go_if_empty(&self, name: &Name) {
+        let is_empty = !self.some_member(name, |entry| is_shown(entry, name));
+        if is_empty && name.retired.load(Relaxed) == 0 {
+            self.go(name);
+        }
     }
 
     /// Whether a member of a name is so.
@@ -52,7 +70,9 @@ impl<K: Visit> Registry<K> {
         let Some(shard) = self.shards.get(number) else {
             return Ok(());
         };
-        let mut shard = shard.lock();
+        let Some(mut shard) = fork::lock(shard) else {
+            return Ok(());
+        };
         let Some(entry) = shard.entries.get_mut(at) else {
             return Ok(());
         };
@@ -75,7 +95,7 @@ impl<K: Visit> Registry<K> {
         };
         if entry.is_dormant() {
             entry.set_dormant(false);
-            series.name.members.lock().asleep -= 1;
+            wake_one(&series.name);
         }
         entry.touched = self.now.load(Relaxed);
         entry.memory = K::Memory::default();
@@ -126,8 +146,10 @@ impl<K: Visit> Registry<K> {
         shard
             .table
             .remove(low(hash), u32::try_from(at).unwrap_or(END));
-        if let Some(entry) = shard.entries.get(at) {
-            series.name.members.lock().remove(entry.place());
+        if let Some(entry) = shard.entries.get(at)
+            && let Some(mut members) = fork::lock(&series.name.members)
+        {
+            members.remove(entry.place());
         }
         self.forgotten.fetch_add(1, Relaxed);
     }
@@ -155,10 +177,10 @@ impl<K: Visit> Registry<K> {
             .table
             .remove(low(hash), u32::try_from(at).unwrap_or(END));
         insert(&mut shard.table, low(hash), to, &self.ledger);
-        let mut members = series.name.members.lock();
-        members.rename(place, id);
-        members.asleep += usize::from(!slept);
-        drop(members);
+        if let Some(mut members) = fork::lock(&series.name.members) {
+            members.rename(place, id);
+            members.asleep += usize::from(!slept);
+        }
         if *series.labels == *OVERFLOW {
             series.name.forget_overflow();
         }
@@ -207,7 +229,7 @@ impl<K: Visit> Registry<K> {
         entry.set_dormant(false);
         if let Some(series) = entry.cells.series() {
             let name = &series.name;
-            name.members.lock().asleep -= 1;
+            wake_one(name);
             name.come_back();
             if *series.labels == *OVERFLOW {
                 name.use_overflow();
@@ -247,6 +269,13 @@ impl<K: Visit> Registry<K> {
         entry.cells = Cells::Free(shard.free);
         shard.free = u32::try_from(at).unwrap_or(END);
         swept.forgotten += 1;
+    }
+}
+
+/// A series of `name` is dormant no more.
+fn wake_one(name: &Name) {
+    if let Some(mut members) = fork::lock(&name.members) {
+        members.asleep = members.asleep.saturating_sub(1);
     }
 }
 

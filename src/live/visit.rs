@@ -156,6 +156,11 @@ impl Visit for Gauge {
             memory.is_hidden = false;
         }
         let now = series.shared.take();
+        if now.last.is_nan() {
+            // The extremes of a write that was just before the delete.
+            memory.is_hidden = true;
+            return Some(false);
+        }
         if now.differs_from(memory.last) {
             push_gauge(to, id, now, memory);
             return Some(true);
@@ -200,7 +205,7 @@ impl Visit for Gauge {
 
     fn anew(entry: &Entry<Self>, _: &Ledger) -> GaugeMemory {
         if let Some(series) = entry.cells.series() {
-            series.shared.take();
+            series.shared.clear();
         }
         GaugeMemory {
             is_hidden: true,

@@ -1,7 +1,7 @@
 //! What is asked of a selection, as data: for configurations, rules, and questions that come from outside.
 
 use super::selection::Query;
-use crate::{error::Error, model::MetricKind, util::text::Shown};
+use crate::{error::Error, model::MetricKind, util::text::Brief};
 use std::{fmt, str::FromStr};
 
 /// A question as data: what the last word of a selection says, as in `eval(Aggregation::Quantile(0.99))`.
@@ -98,7 +98,7 @@ impl Aggregation {
 
     /// Why it cannot be asked, with or without a window.
     pub(crate) fn check(self, query: &Query) -> Result<(), Error> {
-        let (kind, name) = (query.kind, Shown(&query.name));
+        let (kind, name) = (query.kind, Brief(&query.name));
         if let Self::Quantile(q) = self
             && !(0.0..=1.0).contains(&q)
         {
@@ -162,7 +162,8 @@ impl FromStr for Aggregation {
         quantile.map(Self::Quantile).ok_or_else(|| {
             let words: Vec<&str> = NAMES.iter().map(|(word, _)| *word).collect();
             Error::invalid(format!(
-                "aggregation {text:?}: allowed are {}, quantile(q) with q from 0 to 1, and p0 to p100",
+                "aggregation {:?}: allowed are {}, quantile(q) with q from 0 to 1, and p0 to p100",
+                Brief(text),
                 words.join(", ")
             ))
         })

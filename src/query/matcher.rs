@@ -1,6 +1,6 @@
 //! Conditions on a label.
 
-use crate::error::Error;
+use crate::{error::Error, util::text::Brief};
 use regex::{Regex, RegexBuilder};
 
 /// One condition on a label. A label that is absent has the value `""`.
@@ -60,7 +60,8 @@ impl Wanted {
 
 fn wrong(pattern: &str, why: &str) -> Error {
     Error::invalid(format!(
-        "pattern {pattern:?}: {why}; allowed are regular expressions as the `regex` crate has them, of at most 1 MiB when compiled"
+        "pattern {:?}: {why}; allowed are regular expressions as the `regex` crate has them, of at most 1 MiB when compiled",
+        Brief(pattern)
     ))
 }
 

@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     history::{Charge, Timeline},
     model::{Labels, MetricKind, Timestamp, frame::SeriesId, labels, schema::Schema},
-    util::text::Shown,
+    util::text::Brief,
 };
 use std::{cmp::Ordering, fmt, marker::PhantomData, sync::Arc, time::Duration};
 
@@ -506,7 +506,7 @@ impl Question<'_> {
     }
 
     fn uncovered(&self) -> Error {
-        let name = Shown(&self.query.name);
+        let name = Brief(&self.query.name);
         let window = match self.query.window {
             Some(Range::Between(from, to)) => format!("between {from} and {to}"),
             _ => "in the window".to_owned(),

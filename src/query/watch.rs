@@ -9,7 +9,7 @@ use super::{
 use crate::{
     history::Charge,
     ledger::{Ledger, Part},
-    util::{layout, text::Shown},
+    util::{layout, recent::Recent, text::Shown},
 };
 use std::{
     fmt,
@@ -22,7 +22,8 @@ use std::{
 /// An answer that each tick brings up to date: for what is decided again and again, such as whether to take one more
 /// request.
 ///
-/// It is kept for as long as this, or a clone of it, lives; it does not keep the store. Cost: [`get`](Self::get) is one load;
+/// It is kept for as long as this, or a clone of it, lives; it does not keep the store. What it takes of the budget, some
+/// hundred bytes, is given back by the tick after the last clone is dropped. Cost: [`get`](Self::get) is one load;
 /// each tick asks the question once, which takes as long as the window has points.
 ///
 /// ```
@@ -49,6 +50,8 @@ pub(crate) struct Watched {
     value: AtomicU64,
     query: Query,
     aggregation: Aggregation,
+    /// Times that asking panicked.
+    pub(crate) panics: Recent,
     /// Kept although nobody has it.
     is_detached: AtomicBool,
     /// `None`: there was no room, and the value is never known.
@@ -80,6 +83,7 @@ impl Watch {
             value: AtomicU64::new(f64::NAN.to_bits()),
             query: query.clone(),
             aggregation,
+            panics: Recent::new(),
             is_detached: AtomicBool::new(false),
             charge: charge.ok(),
         }))
@@ -122,13 +126,13 @@ impl Watched {
 
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Watch({} of `{}`: {:?})",
-            self.0.aggregation,
-            Shown(&self.0.query.name),
-            self.get()
-        )
+        write!(f, "Watch({}: {:?})", self.0, self.get())
+    }
+}
+
+impl fmt::Display for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of `{}`", self.aggregation, Shown(&self.query.name))
     }
 }
 

@@ -1,6 +1,21 @@
 //! Small tools without any idea of metrics.
 
 pub(crate) mod bits;
+#[cfg(not(loom))]
+pub(crate) mod fork;
+#[cfg(loom)]
+pub(crate) mod fork {
+    //! Nobody forks a model.
+
+    use super::sync::{Mutex, MutexGuard};
+
+    #[expect(clippy::unnecessary_wraps, reason = "as outside of models")]
+    pub(crate) fn lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+        Some(mutex.lock())
+    }
+
+    pub(crate) fn settle() {}
+}
 pub(crate) mod hash;
 pub(crate) mod layout;
 #[cfg(not(loom))]

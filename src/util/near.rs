@@ -1,6 +1,6 @@
 //! Names that are nearly what somebody wrote.
 
-use super::text::Shown;
+use super::text::{Brief, clip};
 
 /// Characters of a name that are compared.
 const LONGEST: usize = 128;
@@ -14,10 +14,14 @@ pub(crate) struct Nearest<'a> {
 
 const MOST: usize = 3;
 
+/// Bytes of the longest name that there may be.
+const LONGEST_NAME: usize = 4096;
+
 impl<'a> Nearest<'a> {
     pub(crate) fn to(wanted: &'a str) -> Self {
         Self {
-            wanted,
+            // No name is longer, and so none is near that differs only after that.
+            wanted: clip(wanted, LONGEST_NAME),
             found: Vec::new(),
         }
     }
@@ -44,7 +48,7 @@ impl<'a> Nearest<'a> {
         let names: Vec<String> = self
             .found
             .iter()
-            .map(|(_, name)| format!("`{}`", Shown(name)))
+            .map(|(_, name)| format!("`{}`", Brief(name)))
             .collect();
         if names.is_empty() {
             return String::new();

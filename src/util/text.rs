@@ -61,6 +61,35 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+/// What somebody wrote, in an error: as [`Shown`], or quoted as `Debug` does, and of a long text the beginning.
+#[derive(Clone, Copy)]
+pub(crate) struct Brief<'a>(pub(crate) &'a str);
+
+/// Bytes of it that are shown.
+const BRIEF: usize = 200;
+
+impl<'a> Brief<'a> {
+    /// What is shown, and what stands for the rest.
+    fn parts(self) -> (&'a str, &'static str) {
+        let text = clip(self.0, BRIEF);
+        (text, if text.len() < self.0.len() { "…" } else { "" })
+    }
+}
+
+impl fmt::Display for Brief<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (text, rest) = self.parts();
+        write!(f, "{}{rest}", Shown(text))
+    }
+}
+
+impl fmt::Debug for Brief<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (text, rest) = self.parts();
+        write!(f, "{text:?}{rest}")
+    }
+}
+
 /// Ends of lines and marks of direction that are no control characters.
 fn turns(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -75,6 +104,17 @@ mod tests {
         assert_eq!(clip("größe", 3), "gr");
         assert_eq!(clip("größe", 4), "grö");
         assert_eq!(clip("a", 9), "a");
+    }
+
+    #[test]
+    fn what_is_brief_is_shown_up_to_its_middle() {
+        assert_eq!(
+            format!("{} {:?}", Brief("a\n"), Brief("a\n")),
+            "a\\n \"a\\n\""
+        );
+        let long = "ö".repeat(1 << 20);
+        assert_eq!(Brief(&long).to_string(), format!("{}…", "ö".repeat(100)));
+        assert!(format!("{:?}", Brief(&long)).ends_with("ö\"…"));
     }
 
     #[test]

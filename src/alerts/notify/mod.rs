@@ -18,7 +18,7 @@ use self::{inbox::Inbox, subscriber::Subscriber};
 use super::{event::AlertEvent, kept::Kept};
 use crate::{
     ledger::{Full, Ledger, Part},
-    util::{layout, recent::Recent, thread},
+    util::{fork, layout, recent::Recent, thread},
 };
 use parking_lot::{Condvar, Mutex};
 use std::{
@@ -112,14 +112,14 @@ impl Hub {
 
     /// Everybody who wants it is given the event.
     pub(crate) fn publish(&self, event: &AlertEvent, now_ns: u64) {
-        for subscriber in &*self.list.lock() {
+        for subscriber in fork::lock(&self.list).iter().flat_map(|list| list.iter()) {
             self.counts.dropped.add(subscriber.offer(event, now_ns));
         }
     }
 
     /// Time has passed.
     pub(crate) fn pass(&self, now_ns: u64) {
-        for subscriber in &*self.list.lock() {
+        for subscriber in fork::lock(&self.list).iter().flat_map(|list| list.iter()) {
             self.counts.dropped.add(subscriber.pass(now_ns));
         }
     }
@@ -232,7 +232,7 @@ impl Hub {
 
     /// Ends all subscriptions: what waits is delivered, as far as that is done in time; gives whether it was.
     pub(crate) fn shut(&self, within: Duration) -> bool {
-        for subscriber in &*self.list.lock() {
+        for subscriber in fork::lock(&self.list).iter().flat_map(|list| list.iter()) {
             subscriber.close();
         }
         let is_drained = self.drain(within);

@@ -144,3 +144,39 @@ fn histogram_against_delete() {
 fn a_histogram_that_is_deleted_starts_anew() {
     check(histogram_against_delete);
 }
+
+/// Threads set and add to a gauge while the tick deletes it: either was before the delete, or after it, and then what was
+/// added was added to nothing.
+fn gauge_against_delete() {
+    let live = store(LIMITS);
+    let cell = live.gauges.acquire(&key(), &FROM, 1, false).unwrap().cell;
+    cell.set_to(5.0);
+    let threads = [Some(1.0), None].map(|by| {
+        let cell = cell.clone();
+        thread::spawn(move || match by {
+            Some(by) => cell.add(by),
+            None => cell.set_to(9.0),
+        })
+    });
+    live.gauges.delete(SERIES).unwrap();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let now = || live.gauges.with(MOVED, |entry| entry.now()).unwrap();
+    let [nothing, one] = [f64::NAN.to_bits(), 1f64.to_bits()];
+    let after = now();
+    assert!(
+        [nothing, one, 9f64.to_bits(), 10f64.to_bits()].contains(&after.to_bits()),
+        "{after} is half of what was"
+    );
+    let mut ticker = Ticker::new(&live);
+    ticker.sweep();
+    assert_eq!(now().to_bits(), after.to_bits(), "a tick changed it");
+    cell.add(100.0);
+    assert_eq!(now(), if after.is_nan() { 100.0 } else { after + 100.0 });
+}
+
+#[test]
+fn a_gauge_that_is_deleted_starts_from_nothing() {
+    check(gauge_against_delete);
+}
