@@ -2,8 +2,11 @@
 //! Run it with `cargo run --release --example batch_report`.
 #![expect(clippy::disallowed_methods, reason = "a batch job takes real time")]
 
+mod sparkline;
+
 use metrics::{counter, histogram};
-use metrics_recall::{Point, Recall, secs};
+use metrics_recall::{Recall, secs};
+use sparkline::sparkline;
 use std::{
     error::Error,
     thread,
@@ -83,23 +86,4 @@ fn timed(stage: &'static str, ms: u64) {
     let started = Instant::now();
     thread::sleep(Duration::from_millis(ms));
     histogram!("stage_seconds", "stage" => stage).record(started.elapsed());
-}
-
-/// A column a point, as high as its share of the highest.
-fn sparkline(points: &[Point<f64>]) -> String {
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let most = points
-        .iter()
-        .filter_map(|p| p.value)
-        .fold(f64::MIN_POSITIVE, f64::max);
-    let bar = |p: &Point<f64>| match p.value {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "0 to 7"
-        )]
-        Some(value) => BARS[(value / most * 7.0).round() as usize],
-        None => ' ',
-    };
-    points.iter().map(bar).collect()
 }

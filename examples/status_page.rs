@@ -2,8 +2,11 @@
 //! last half hour, of which ten minutes went badly. Time is moved by hand. Run it with
 //! `cargo run --release --example status_page`.
 
+mod sparkline;
+
 use metrics::{counter, histogram};
 use metrics_recall::{Clock, Error, Labels, Point, Recall, mins, secs};
+use sparkline::sparkline;
 
 const ROUTES: [&str; 3] = ["/pay", "/search", "/"];
 
@@ -47,7 +50,7 @@ fn page(recall: &Recall) -> String {
                 let worst = worst * scale;
                 lines.push(format!(
                     "  {what:<9} {}  {worst:>10.1} {unit}",
-                    bars(points)
+                    sparkline(points)
                 ));
             }
         }
@@ -66,22 +69,6 @@ fn worst(points: &[Point<f64>]) -> Option<f64> {
         .iter()
         .filter_map(|point| point.value)
         .reduce(f64::max)
-}
-
-/// A column a point, as high as its share of the highest; a point without a value leaves a gap.
-fn bars(points: &[Point<f64>]) -> String {
-    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    let most = worst(points).unwrap_or(0.0).max(f64::MIN_POSITIVE);
-    let bar = |point: &Point<f64>| match point.value {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "0 to 7"
-        )]
-        Some(value) => BARS[(value / most * 7.0).round() as usize],
-        None => ' ',
-    };
-    points.iter().map(bar).collect()
 }
 
 /// What the service does anyway.
