@@ -541,7 +541,12 @@ fn what_is_recorded_beside_deletes_is_counted_once_or_gone() {
             });
         }
         let mut times = 0;
-        for round in 0..400 {
+        for round in 0..200 {
+            // Both are at work.
+            let from = recorded.load(SeqCst);
+            while recorded.load(SeqCst) < from + 20 {
+                std::thread::yield_now();
+            }
             let before = recorded.load(SeqCst);
             let deleted = if round % 2 == 0 {
                 store.recall.delete("n")

@@ -74,7 +74,7 @@ pub struct Tick {
     pub start: u64,
     pub end: u64,
     pub increments: BTreeMap<Key, u64>,
-    /// Values that a gauge had: all that it was set to, and that at each end.
+    /// Values that a gauge had: all that it was set to, and that at each end; NaN: it had none then.
     pub levels: BTreeMap<Key, Vec<f64>>,
     pub records: BTreeMap<Key, Vec<f64>>,
 }
@@ -264,6 +264,12 @@ impl Model {
         if let Some(newest) = self.ticks.last_mut().filter(|t| t.end == self.now) {
             for (key, by) in tick.increments {
                 *newest.increments.entry(key).or_default() += by;
+            }
+            for key in &self.hidden {
+                // It was reset in the middle of the tick.
+                if let Some(levels) = newest.levels.get_mut(key) {
+                    levels.push(f64::NAN);
+                }
             }
             for (key, levels) in tick.levels {
                 newest.levels.entry(key).or_default().extend(levels);
@@ -555,6 +561,7 @@ impl Model {
             each.iter()
                 .flat_map(|e| e.0)
                 .copied()
+                .filter(|v| !v.is_nan())
                 .min_by(f64::total_cmp)
         })
     }
@@ -564,31 +571,40 @@ impl Model {
             each.iter()
                 .flat_map(|e| e.0)
                 .copied()
+                .filter(|v| !v.is_nan())
                 .max_by(f64::total_cmp)
         })
     }
 
     fn ends(each: &[(&[f64], u64)]) -> Vec<f64> {
-        each.iter().filter_map(|e| e.0.last().copied()).collect()
+        let ends = each.iter().filter_map(|e| e.0.last().copied());
+        ends.filter(|v| !v.is_nan()).collect()
     }
 
     pub fn gauge_sum(&self, q: &Question) -> Vec<Row> {
-        self.level_rows(q, |each| Some(Self::ends(each).iter().sum()))
+        self.level_rows(q, |each| {
+            let ends = Self::ends(each);
+            (!ends.is_empty()).then(|| ends.iter().sum())
+        })
     }
 
     pub fn gauge_count(&self, q: &Question) -> Vec<Row> {
-        self.level_rows(q, |each| Some(float(each.len() as u64)))
+        self.level_rows(q, |each| Some(float(Self::ends(each).len() as u64)))
     }
 
     pub fn gauge_avg(&self, q: &Question) -> Vec<Row> {
         self.level_rows(q, |each| {
             let ends = Self::ends(each);
+            let has_end = |e: &&(&[f64], u64)| e.0.last().is_some_and(|v| !v.is_nan());
+            let each: Vec<_> = each.iter().filter(has_end).collect();
             let ms: u64 = each.iter().map(|e| e.1).sum();
             let weighted = ends.iter().zip(each).map(|(v, e)| v * float(e.1));
-            Some(if ms > 0 {
-                weighted.sum::<f64>() / float(ms)
-            } else {
-                ends.iter().sum::<f64>() / float(ends.len() as u64)
+            (!ends.is_empty()).then(|| {
+                if ms > 0 {
+                    weighted.sum::<f64>() / float(ms)
+                } else {
+                    ends.iter().sum::<f64>() / float(ends.len() as u64)
+                }
             })
         })
     }
