@@ -86,6 +86,8 @@ pub mod query;
 #[cfg(not(loom))]
 mod recorder;
 #[cfg(not(loom))]
+mod sampling;
+#[cfg(not(loom))]
 mod timing;
 
 #[cfg(fuzzing)]
@@ -172,6 +174,13 @@ pub use self::http::{HttpRequest, HttpResponse, ServeOptions, Sidecar};
 #[cfg(all(feature = "macros", not(loom)))]
 pub use metrics_recall_macros::timed;
 
+#[cfg(not(loom))]
+#[doc(hidden)]
+pub mod __sampling {
+    //! What `sampled!` and `throttled!` expand to.
+    pub use crate::sampling::{Auto, Sampled, Site, Throttle, chosen, one_in};
+}
+
 #[cfg(all(feature = "macros", not(loom)))]
 #[doc(hidden)]
 pub use timing::call as __private;
@@ -205,6 +214,24 @@ pub use timing::call as __private;
 /// ```
 #[cfg(all(doctest, feature = "macros"))]
 struct WrongUsesOfTimed;
+
+/// ```compile_fail,E0080
+/// metrics_recall::sampled!(1 in 0, metrics::counter!("n").increment(1));
+/// ```
+///
+/// ```compile_fail,E0277
+/// metrics_recall::sampled!(1 in 64, metrics::gauge!("n").set(1.0));
+/// ```
+///
+/// ```compile_fail
+/// metrics_recall::sampled!(2 in 64, metrics::counter!("n").increment(1));
+/// ```
+///
+/// ```compile_fail,E0080
+/// metrics_recall::throttled!(0 per second, metrics::counter!("n").increment(1));
+/// ```
+#[cfg(doctest)]
+struct WrongUsesOfSampling;
 
 /// The README's code compiles and runs.
 #[cfg(doctest)]

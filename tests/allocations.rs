@@ -10,7 +10,7 @@ use counting::Counting;
 use metrics::{
     Key, Label, Level, Metadata, NoopRecorder, Recorder, Unit, counter, gauge, histogram,
 };
-use metrics_recall::{MemoryProfile, Recall, Timed, Timer, secs, time};
+use metrics_recall::{MemoryProfile, Recall, Timed, Timer, sampled, secs, throttled, time};
 use std::{
     pin::pin,
     task::{Context, Waker},
@@ -217,6 +217,40 @@ fn timers_allocate_nothing() {
         store.recorder.scope(record);
     }
     assert_eq!(Counting::asked(|| store.recorder.scope(record)), 0);
+}
+
+#[test]
+fn sampled_and_throttled_calls_allocate_nothing() {
+    let store = Store::default();
+    let record = || {
+        for _ in 0..1_000_u32 {
+            sampled!(1 in 16, histogram!("n").record(1.0));
+            sampled!(1 in 16, counter!("n")).increment(1);
+            sampled!(auto, histogram!("n", "by" => "auto").record(1.0));
+            throttled!(100 per second, counter!("n", "by" => "rest").increment(1));
+        }
+    };
+    for _ in 0..40 {
+        store.recorder.scope(record);
+    }
+    assert_eq!(Counting::asked(|| store.recorder.scope(record)), 0);
+    let total = |name: &str| store.recall.counters(name).total().unwrap_or(0);
+    let calls = 2 * 41_000;
+    let weight = store.recall.counters("recall_sampled_weight_total");
+    let by_site = weight.by("site").total();
+    assert_eq!(by_site.len(), 3, "{by_site:?}");
+    let fixed: u64 = by_site.iter().map(|(_, weight)| weight).sum();
+    assert!(
+        fixed > calls / 2 && total("recall_sampled_total") < calls,
+        "{by_site:?}"
+    );
+    let passed = store.recall.counters("n").label("by", "rest").total();
+    let held_back = total("recall_throttled_total");
+    assert_eq!(
+        passed.unwrap_or(0) + held_back,
+        41_000,
+        "the rest is counted"
+    );
 }
 
 #[test]

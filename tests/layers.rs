@@ -24,6 +24,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("intake", "util ledger model"),
     ("recorder", "error ledger model live"),
     ("timing", "clock"),
+    ("sampling", "clock"),
     ("exposition", "error model"),
     ("history", "error util ledger model config codec"),
     ("query", "error util ledger model codec history"),

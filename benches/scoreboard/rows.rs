@@ -50,6 +50,7 @@ pub const GROUPS: &[Group] = &[
     group("crowd", ALL, 1, hot::crowd),
     group("handles", BOTH, 1, hot::handles),
     group("timing", ALL, 1, timing::timing),
+    group("sampling", ALL, 1, timing::sampling),
     group("allocations", ALL, 1, memory::allocations),
     group("latency", BOTH, 3, store::latency),
     group("fresh", BOTH, 1, memory::fresh),
@@ -233,6 +234,25 @@ pub const ROWS: &[Row] = &[
         "timing",
         "timed_in_flight",
         "... with #[timed(in_flight)]",
+        Yards,
+    ),
+    row("sampling", "sampled_not", "histogram! of every call", Yards),
+    row(
+        "sampling",
+        "sampled_64",
+        "... of one in 64 by chance",
+        Yards,
+    ),
+    row(
+        "sampling",
+        "sampled_auto",
+        "... of a thousand a second",
+        Yards,
+    ),
+    row(
+        "sampling",
+        "throttled",
+        "throttled! with most held back",
         Yards,
     ),
     row(

@@ -4,9 +4,11 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use metrics::histogram;
-use metrics_recall::{Timer, time};
+use metrics_recall::{Timer, sampled, throttled, time};
 
-use crate::measure::{SAMPLES, Samples, WARM, median, nanos_each, pin, report, yard};
+use crate::measure::{
+    SAMPLES, Samples, WARM, lognormal, median, nanos_each, pin, report, solo, yard,
+};
 use crate::subject::{Rig, Setup, Subject};
 
 /// Operations per sample: some milliseconds.
@@ -45,6 +47,25 @@ pub fn timing(subject: Subject) {
     );
     #[cfg(feature = "macros")]
     attribute(&rig);
+}
+
+/// Group `sampling`: a record of each call, of one in 64, and of as many as it takes.
+pub fn sampling(subject: Subject) {
+    pin(0);
+    let rig = subject.install(Setup::default());
+    let values = lognormal(1, 1024, 1.0);
+    solo(&rig, "sampled_not", N, |i| {
+        histogram!("all").record(values[i % 1024]);
+    });
+    solo(&rig, "sampled_64", N, |i| {
+        sampled!(1 in 64, histogram!("one_in_64").record(values[i % 1024]));
+    });
+    solo(&rig, "sampled_auto", N, |i| {
+        sampled!(auto, histogram!("auto").record(values[i % 1024]));
+    });
+    solo(&rig, "throttled", N, |i| {
+        throttled!(100 per second, histogram!("throttled").record(values[i % 1024]));
+    });
 }
 
 /// `#[timed]` beside a timer of the same metric and labels.
