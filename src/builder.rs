@@ -5,6 +5,7 @@ use crate::http::ServeOptions;
 use crate::{
     alerts::{AlertEvent, AlertRule},
     clock::Clock,
+    collectors::Collecting,
     config::{Config, HistogramRule, MemoryProfile, ProfileConfig, RetentionRule},
     error::Error,
     handle::Recall,
@@ -33,7 +34,11 @@ pub struct RecallBuilder {
     alerts: AlertConfig,
     #[cfg(feature = "http")]
     serve: Vec<(String, ServeOptions)>,
+    collects: Vec<Collect>,
 }
+
+/// Begins to collect something.
+type Collect = fn(&Recall) -> Result<Collecting, Error>;
 
 /// A callback.
 type OnAlert = Box<dyn FnMut(&AlertEvent) + Send>;
@@ -242,6 +247,26 @@ impl RecallBuilder {
         self
     }
 
+    /// Collects the machine and this process from the start, as [`Recall::collect_system`]. Default: neither.
+    #[cfg(feature = "system")]
+    pub fn collect_system(mut self) -> Self {
+        self.collects.push(Recall::collect_system);
+        self
+    }
+
+    /// Collects this process from the start, as [`Recall::collect_process`]. Default: it does not.
+    ///
+    /// ```
+    /// let (_recorder, recall) = metrics_recall::Recall::builder().collect_process().build()?;
+    /// recall.tick();
+    /// assert_eq!(recall.collectors()[0].name, "process");
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    pub fn collect_process(mut self) -> Self {
+        self.collects.push(Recall::collect_process);
+        self
+    }
+
     /// A store that the caller ticks, not installed. Only callbacks of alerts, and a sidecar, have threads.
     ///
     /// # Errors
@@ -254,6 +279,7 @@ impl RecallBuilder {
         subscribe(&recall, self.alerts.callbacks.into_inner());
         #[cfg(feature = "http")]
         serve(&recall, self.serve)?;
+        collect(&recall, &self.collects)?;
         Ok((RecallRecorder::new(recall.live()), recall))
     }
 
@@ -336,6 +362,10 @@ impl RecallBuilder {
         global.start_worker()?;
         #[cfg(feature = "http")]
         serve(&global, self.serve)?;
+        // After a fork they are there.
+        if global.collectors().is_empty() {
+            collect(&global, &self.collects)?;
+        }
         // A store that `make_global` named may never have been installed. If there is a recorder already, it is this one, or
         // layers above it, or another one that does not pass on what it hears: then `health` says so.
         drop(metrics::set_global_recorder(RecallRecorder::new(
@@ -363,6 +393,12 @@ fn serve(recall: &Recall, all: Vec<(String, ServeOptions)>) -> Result<(), Error>
         sidecar?.detach();
     }
     Ok(())
+}
+
+/// Collects for as long as the store lives.
+fn collect(recall: &Recall, all: &[Collect]) -> Result<(), Error> {
+    all.iter()
+        .try_for_each(|collect| collect(recall).map(Collecting::detach))
 }
 
 /// Subscribes callbacks for as long as the store lives.

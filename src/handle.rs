@@ -13,6 +13,7 @@ use crate::{
         Summary, Tick, Whose,
     },
     error::Error,
+    intake::FractionalCounter,
     live::Live,
     model::{MetricKind, Timestamp},
     query::{Counters, Gauges, Histograms, Selection},
@@ -52,6 +53,10 @@ impl Recall {
 
     pub(crate) fn live(&self) -> Arc<Live> {
         self.0.live.clone()
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.0
     }
 
     pub(crate) fn plan(&self) -> &Plan {
@@ -129,6 +134,14 @@ impl Recall {
     /// A question about the histograms called `name`.
     pub fn histograms(&self, name: impl AsRef<str>) -> Selection<Histograms> {
         Selection::new(self.0.clone(), name.as_ref())
+    }
+
+    /// A counter of fractions, which the facade has none of: of seconds, joules, currency. `key` is a name, or a name and
+    /// labels, as in `("energy_joules_total", &[("rail", "cpu")])`.
+    ///
+    /// It is this store's, whatever recorder the macros emit to. See [`FractionalCounter`].
+    pub fn fractional_counter(&self, key: impl Into<metrics::Key>) -> FractionalCounter {
+        FractionalCounter::new(&self.0.live, &key.into())
     }
 
     /// The same questions, all at one instant: the newest tick's. See [`Snapshot`].

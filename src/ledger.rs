@@ -46,9 +46,11 @@ pub(crate) enum Part {
     Queries,
     /// Rules, their alerts, and events.
     Alerts,
+    /// Collectors, but for what their closures hold.
+    Collectors,
 }
 
-pub(crate) const PARTS: [Part; 9] = [
+pub(crate) const PARTS: [Part; 10] = [
     Part::Series,
     Part::Names,
     Part::Index,
@@ -58,6 +60,7 @@ pub(crate) const PARTS: [Part; 9] = [
     Part::Tick,
     Part::Queries,
     Part::Alerts,
+    Part::Collectors,
 ];
 
 impl Part {
@@ -73,13 +76,14 @@ impl Part {
             Part::Tick => "tick",
             Part::Queries => "queries",
             Part::Alerts => "alerts",
+            Part::Collectors => "collectors",
         }
     }
 
     pub(crate) fn is_live(self) -> bool {
         !matches!(
             self,
-            Part::History | Part::Tick | Part::Queries | Part::Alerts
+            Part::History | Part::Tick | Part::Queries | Part::Alerts | Part::Collectors
         )
     }
 }

@@ -66,6 +66,8 @@ mod builder;
 #[cfg(not(loom))]
 mod clock;
 #[cfg(not(loom))]
+mod collectors;
+#[cfg(not(loom))]
 mod config;
 #[cfg(not(loom))]
 mod engine;
@@ -81,6 +83,8 @@ mod handle;
 mod history;
 #[cfg(all(not(loom), feature = "http"))]
 mod http;
+#[cfg(not(loom))]
+mod intake;
 #[cfg(not(loom))]
 pub mod query;
 #[cfg(not(loom))]
@@ -98,6 +102,9 @@ pub mod fuzzing;
 pub use metrics;
 pub use model::{Labels, MetricKind, Timestamp};
 
+#[cfg(all(feature = "system", not(loom)))]
+pub use collectors::system;
+
 #[cfg(not(loom))]
 pub use self::{
     alerts::{
@@ -106,14 +113,16 @@ pub use self::{
     },
     builder::RecallBuilder,
     clock::{Clock, ManualClock, mins, secs},
+    collectors::{Collecting, process},
     config::{HistogramRule, MemoryProfile, ProfileConfig, RetentionRule, Tier},
     engine::{
-        Frame, Freed, Health, Memory, MetricInfo, Reader, Retention, SeriesValue, Snapshot,
-        Summary, Tick, Value,
+        CollectorStatus, Frame, Freed, Health, Memory, MetricInfo, Reader, Retention, SeriesValue,
+        Snapshot, Summary, Tick, Value,
     },
     error::Error,
     exposition::Format,
     handle::Recall,
+    intake::{Cause, CollectError, Collector, FractionalCounter},
     query::{
         Aggregation, Answer, Bucket, CounterSample, Direction, GaugeSample, HistogramSample,
         Measure, Point, Selection, Stats, Trend, Watch,

@@ -21,7 +21,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("config", "error clock ledger model"),
     ("codec", "error model"),
     ("live", "util ledger model config codec"),
-    ("intake", "util ledger model"),
+    ("intake", "util live"),
     ("recorder", "error ledger model live"),
     ("timing", "clock"),
     ("sampling", "clock"),
@@ -40,7 +40,10 @@ const ALLOWED: &[(&str, &str)] = &[
     ),
     ("journal", "error util model codec"),
     ("export", "error util model exposition"),
-    ("collectors", "error clock util model intake engine handle"),
+    (
+        "collectors",
+        "error clock util intake recorder engine handle",
+    ),
     ("ingest", "error clock util model intake exposition"),
     (
         "http",

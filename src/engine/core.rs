@@ -4,6 +4,7 @@ use super::{
     attached::Attachments,
     forget::{Fate, Whose},
     holds::Holds,
+    schedule::Schedule,
     strange::Strange,
     tick::{Engine, nanos},
     watches::Watches,
@@ -57,6 +58,7 @@ pub(crate) struct Core {
     pub(crate) alerts: Arc<Board>,
     pub(crate) attached: Attachments,
     pub(super) watches: Watches,
+    pub(crate) schedule: Schedule,
     pub(crate) holds: Arc<Holds>,
     /// How often the engine's work began and ended: odd while it is at work.
     pub(super) turns: Mutex<u64>,
@@ -145,6 +147,7 @@ impl Core {
                 alerts,
                 attached: Attachments::default(),
                 watches: Watches::default(),
+                schedule: Schedule::new(live.ledger.clone()),
                 turns: Mutex::new(0),
                 holds: Arc::new(Holds::new(live.ledger.clone())),
                 live,
@@ -213,6 +216,7 @@ impl Core {
         self.watches.turn();
         self.live.turn();
         self.alerts.turn();
+        self.schedule.turn();
     }
 
     /// Now, on the store's axis.
@@ -498,6 +502,7 @@ impl Core {
             members,
             timeline: self.timeline(),
             schema: Schema::get(self.plan.schema),
+            per_one: name.grain.per_one(),
             resolution_ns: nanos(self.plan.resolution),
             scratch,
         })
@@ -512,7 +517,7 @@ impl Core {
         loop {
             let forgotten = registry.forgotten.load(Relaxed);
             let retired = name.retired.load(Relaxed);
-            let mut sum = Sum::default();
+            let mut sum = Sum::of(name.grain.per_one());
             name.for_each_member(wanted, |id| {
                 let values = registry.with(id, |entry| {
                     accepted(entry, &name, query).map(|_| K::values(entry))

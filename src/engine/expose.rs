@@ -6,7 +6,8 @@
 use super::core::{Asked, Core};
 use crate::{
     live::{
-        Busy, Counter, Entry, Gauge, Histogram, Marks, Name, registry::Registry, remove::is_shown,
+        Busy, Counter, Entry, Gauge, Grain, Histogram, Marks, Name, registry::Registry,
+        remove::is_shown,
     },
     model::{
         Labels, MetricKind,
@@ -123,8 +124,15 @@ impl Core {
                         *to = entry.seen_total();
                         true
                     };
+                    let grain = name.grain;
                     each(self, &name, 0, read, |labels, n| {
-                        visit(labels, Value::Counter(*n));
+                        visit(
+                            labels,
+                            match grain {
+                                Grain::Whole => Value::Counter(*n),
+                                Grain::Millionth => Value::Fraction(grain.of(*n)),
+                            },
+                        );
                     });
                 }
             }

@@ -73,6 +73,7 @@ impl Core {
         self.tick_reasons(&mut reasons);
         reasons.extend(self.alerts.reasons());
         self.attached.reasons(&mut reasons);
+        reasons.extend(self.schedule.reasons(self.clock.elapsed_ns()));
         self.strange_questions(&mut reasons);
         reasons.extend(self.deaf());
         if self.is_deaf.load(Relaxed) {

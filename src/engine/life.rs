@@ -72,6 +72,8 @@ impl Core {
     /// What is left to do when nobody ticks any more.
     pub(super) fn finish(&self) {
         self.attached.end();
+        // Collectors may hold the store.
+        self.schedule.clear();
         self.tick();
         self.alerts.hub.shut(DRAIN);
     }

@@ -10,6 +10,7 @@ mod info;
 mod life;
 mod reader;
 mod room;
+mod schedule;
 mod snapshot;
 mod strange;
 mod summary;
@@ -24,12 +25,14 @@ pub(crate) use self::attached::Attached;
 pub(crate) use self::{
     core::Core,
     forget::{Fate, Whose},
+    schedule::Crew,
 };
 pub use self::{
     health::Health,
     info::{Memory, MetricInfo, Retention},
     reader::{Frame, Reader},
     room::Freed,
+    schedule::CollectorStatus,
     snapshot::Snapshot,
     summary::Summary,
     tick::Tick,

@@ -3,7 +3,7 @@
 use super::{core::Core, holds::Hold};
 use crate::{
     history::{Kept, Progress},
-    live::{Busy, Kind, Live, registry::Registry},
+    live::{Busy, Grain, Kind, Live, Name, registry::Registry},
     model::{Labels, Timestamp, frame::SeriesId},
     query::{GaugeSample, HistogramSample},
 };
@@ -119,13 +119,30 @@ impl Frame {
         Duration::from_nanos(self.kept.frame.span.duration_ns())
     }
 
-    /// Increments of the counters that rose, by name and labels.
+    /// Increments of the counters that rose, by name and labels. Those of a
+    /// [`FractionalCounter`](crate::FractionalCounter) are in [`fractions`](Self::fractions).
     ///
     /// Cost: a look at each, and sorting.
     pub fn counters(&self) -> impl Iterator<Item = (Arc<str>, Labels, u64)> + use<> {
+        self.rises(Grain::Whole)
+    }
+
+    /// Increments of the [fractional counters](crate::FractionalCounter) that rose, by name and labels.
+    ///
+    /// Cost: a look at each counter, and sorting.
+    pub fn fractions(&self) -> impl Iterator<Item = (Arc<str>, Labels, f64)> + use<> {
+        let grain = Grain::Millionth;
+        let rises = self.rises(grain);
+        rises.map(move |(name, labels, grains)| (name, labels, grain.of(grains)))
+    }
+
+    /// Increments of the counters that count in these grains.
+    fn rises(&self, grain: Grain) -> std::vec::IntoIter<(Arc<str>, Labels, u64)> {
         let (ids, values) = &self.kept.frame.counters;
-        let values = values.iter().copied();
-        named(&self.live.counters, ids, values)
+        let counters = &self.live.counters;
+        named(counters, ids, values.iter().copied(), |name| {
+            name.grain == grain
+        })
     }
 
     /// What gauges did that were set to another value, by name and labels.
@@ -134,7 +151,7 @@ impl Frame {
     pub fn gauges(&self) -> impl Iterator<Item = (Arc<str>, Labels, GaugeSample)> + use<> {
         let (ids, points) = &self.kept.frame.gauges;
         let values = points.iter().copied().map(GaugeSample::from);
-        named(&self.live.gauges, ids, values)
+        named(&self.live.gauges, ids, values, |_| true)
     }
 
     /// What histograms received, by name and labels.
@@ -147,19 +164,20 @@ impl Frame {
             Some((point, packed)) => HistogramSample::of(point, packed, self.scale),
             None => HistogramSample::new(self.scale),
         });
-        named(&self.live.histograms, ids, values)
+        named(&self.live.histograms, ids, values, |_| true)
     }
 }
 
-/// Values with the names and labels of their series, in order of these.
+/// Values of metrics that are `wanted`, with the names and labels of their series, in order of these.
 fn named<K: Kind, T>(
     registry: &Registry<K>,
     ids: &[SeriesId],
     values: impl Iterator<Item = T>,
+    wanted: impl Fn(&Name) -> bool,
 ) -> std::vec::IntoIter<(Arc<str>, Labels, T)> {
     let mut named = Vec::with_capacity(ids.len());
     named.extend(ids.iter().zip(values).filter_map(|(id, value)| {
-        let (name, labels) = key_of(registry, *id)?;
+        let (name, labels) = key_of(registry, *id, &wanted)?;
         Some((name, labels, value))
     }));
     named.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
@@ -167,11 +185,15 @@ fn named<K: Kind, T>(
 }
 
 /// Name and labels of a series.
-fn key_of<K: Kind>(registry: &Registry<K>, id: SeriesId) -> Option<(Arc<str>, Labels)> {
+fn key_of<K: Kind>(
+    registry: &Registry<K>,
+    id: SeriesId,
+    wanted: impl Fn(&Name) -> bool,
+) -> Option<(Arc<str>, Labels)> {
     // What an allocation emits while a shard is locked must not look for that lock.
     let _busy = Busy::enter()?;
     let key = registry.with(id, |entry| {
-        let series = entry.cells.series()?;
+        let series = entry.cells.series().filter(|series| wanted(&series.name))?;
         Some((Arc::from(&*series.name.text), Labels::all(&series.labels)))
     });
     key.flatten()

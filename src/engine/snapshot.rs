@@ -299,7 +299,7 @@ impl Pinned {
     fn sum_in<K: Asked>(&self, query: &Query) -> Result<Option<Sum>, Missing> {
         let (name, known) = self.name::<K>(query)?;
         let registry = K::registry(&self.core.live);
-        let mut sum = Sum::default();
+        let mut sum = Sum::of(name.grain.per_one());
         name.for_each_member(registry.marks_of(query.wanted()), |id| {
             let values = registry.with(id, |entry| {
                 accepted(entry, &name, query).and_then(|_| known.values(query.kind, id))

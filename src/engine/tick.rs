@@ -1,6 +1,6 @@
 //! The tick: one synchronous function that turns what was recorded into a frame of history.
 //!
-//! Always in this order: read live cells into a draft; commit the draft to history; leave room for what comes; evaluate
+//! Always in this order: collectors that are due; read live cells into a draft; commit the draft to history; leave room for what comes; evaluate
 //! alerts; report.
 //! A tick at the same instant as the one before joins its frame, so calling it too often loses nothing.
 
@@ -239,6 +239,10 @@ impl Core {
     /// Runs a tick at the clock's now.
     pub(crate) fn tick(&self) -> Tick {
         let is_nested = Self::is_inside();
+        // Without any lock, since collectors are user code. It is the tick already: one that ticks does nothing.
+        if !is_nested && let Some(_ticking) = Ticking::enter() {
+            self.collect_due();
+        }
         let tick = self.with_engine(|engine| {
             let begin_ns = self.clock.elapsed_ns();
             let done = engine.run(self, begin_ns, None);

@@ -2,7 +2,7 @@
 
 use super::core::{Asked, Core};
 use crate::{
-    live::{Busy, Counter, Gauge, Histogram, remove::is_shown},
+    live::{Busy, Counter, Gauge, Grain, Histogram, remove::is_shown},
     model::{Labels, MetricKind},
     util::text::Shown,
 };
@@ -26,6 +26,8 @@ pub struct SeriesValue {
 pub enum Value {
     /// Increments since the start or a reset, live.
     Counter(u64),
+    /// As [`Counter`](Self::Counter), of a [`FractionalCounter`](crate::FractionalCounter).
+    Fraction(f64),
     /// The value, live.
     Gauge(f64),
     /// Of all values since the start or a reset, as of the newest tick.
@@ -41,7 +43,7 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Counter(total) => write!(f, "{total}"),
-            Self::Gauge(value) => write!(f, "{value}"),
+            Self::Gauge(value) | Self::Fraction(value) => write!(f, "{value}"),
             Self::Histogram { count, sum } => write!(f, "{count} values, sum {sum}"),
         }
     }
@@ -63,7 +65,13 @@ impl Core {
         // What an allocation emits while a shard is locked must not look for that lock.
         let _busy = Busy::enter();
         let mut all = match kind {
-            MetricKind::Counter => self.values_in::<Counter>(|e| Some(Value::Counter(e.total()))),
+            MetricKind::Counter => self.values_in::<Counter>(|entry| {
+                let grain = entry.cells.series()?.name.grain;
+                Some(match grain {
+                    Grain::Whole => Value::Counter(entry.total()),
+                    Grain::Millionth => Value::Fraction(grain.of(entry.total())),
+                })
+            }),
             MetricKind::Gauge => self.values_in::<Gauge>(|entry| {
                 let now = entry.now();
                 (!now.is_nan()).then_some(Value::Gauge(now))

@@ -134,7 +134,7 @@ impl Encode for Json {
                 key("value", out);
                 number::integer(n, out);
             }
-            Value::Gauge(x) => {
+            Value::Gauge(x) | Value::Fraction(x) => {
                 key("value", out);
                 float(x, out);
             }

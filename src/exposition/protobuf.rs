@@ -187,6 +187,10 @@ impl Encode for Protobuf {
                 double(1, n as f64, &mut self.inner);
                 3
             }
+            Value::Fraction(x) => {
+                double(1, x, &mut self.inner);
+                3
+            }
             Value::Summary(totals, pairs) => {
                 uint(1, totals.count, &mut self.inner);
                 double(2, totals.sum, &mut self.inner);

@@ -254,6 +254,11 @@ impl Encode for Text {
                 number::integer(n, out);
                 out.push(b'\n');
             }
+            Value::Fraction(x) => {
+                self.line(family, family.suffix, b"", out);
+                number::float(x, out);
+                out.push(b'\n');
+            }
             Value::Gauge(x) => {
                 self.line(family, "", b"", out);
                 number::float(x, out);

@@ -4,7 +4,8 @@
 //! keeps what it saw last, so writers never reset anything.
 
 use super::{
-    series::{Cells, Entry, Kind, Series},
+    name::Grain,
+    series::{Cells, Entry, Kind, Series, UNOWNED},
     stripes::Stripes,
 };
 use crate::{
@@ -23,6 +24,8 @@ pub(crate) enum Counter {}
 pub(crate) struct CounterCell {
     /// Thread that may write `owned`; nobody else ever does.
     owner: u32,
+    /// Counts millionths: then nobody owns the cell, so that the facade's whole increments all pass `add_foreign`.
+    grain: Grain,
     /// The series has a floor: somebody called `absolute`.
     floored: AtomicBool,
     owned: AtomicU64,
@@ -102,13 +105,23 @@ impl CounterCell {
 
     #[inline]
     fn add_foreign(&self, value: u64, me: u32) {
+        let value = match self.grain {
+            Grain::Whole => value,
+            fine @ Grain::Millionth => value.saturating_mul(fine.per_one()),
+        };
+        self.add_grains(value, me);
+    }
+
+    /// Adds to what nobody owns.
+    #[inline]
+    pub(crate) fn add_grains(&self, value: u64, me: u32) {
         match self.stripes.get() {
             None => self.foreign.fetch_add(value, Relaxed),
             Some(stripes) => stripes.of(me).fetch_add(value, Relaxed),
         };
     }
 
-    /// The total is at least `value`: of racing calls the greatest wins, a smaller one changes nothing.
+    /// The total is at least `value`, in grains: of racing calls the greatest wins, a smaller one changes nothing.
     pub(crate) fn raise_to(&self, value: u64) {
         let floor = &self.series.shared;
         let value = value.min(UNSET - 1);
@@ -119,6 +132,10 @@ impl CounterCell {
         if !self.floored.load(Relaxed) {
             self.floored.store(true, Relaxed);
         }
+    }
+
+    pub(crate) fn grain(&self) -> Grain {
+        self.grain
     }
 
     /// What this cell holds.
@@ -202,8 +219,14 @@ impl Kind for Counter {
 
     fn cell(owner: u32, series: Arc<Series<Self>>) -> CounterCell {
         let floored = series.shared.first.load(Relaxed) != UNSET;
+        let grain = series.name.grain;
         CounterCell {
-            owner,
+            owner: if grain == Grain::Whole {
+                owner
+            } else {
+                UNOWNED
+            },
+            grain,
             floored: AtomicBool::new(floored),
             owned: AtomicU64::new(0),
             foreign: AtomicU64::new(0),
@@ -242,7 +265,7 @@ impl metrics::CounterFn for CounterCell {
     }
 
     fn absolute(&self, value: u64) {
-        self.raise_to(value);
+        self.raise_to(value.saturating_mul(self.grain.per_one()));
     }
 }
 

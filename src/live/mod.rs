@@ -34,11 +34,11 @@ mod zombies;
 pub(crate) use self::threads::{Busy, probe};
 
 pub(crate) use self::{
-    counter::Counter,
+    counter::{Counter, CounterCell},
     gauge::Gauge,
     histogram::Histogram,
     marks::Marks,
-    name::Name,
+    name::{Grain, Name},
     series::{Entry, Kind},
 };
 

@@ -23,6 +23,8 @@ pub(crate) struct Name {
     pub(crate) schema: &'static Schema,
     /// In which buckets a histogram is counted for exposition.
     pub(crate) fold: Fold,
+    /// What its counters count.
+    pub(crate) grain: Grain,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) members: Mutex<Members>,
     /// What counters had that were evicted and forgotten: part of the name's total for ever.
@@ -35,6 +37,48 @@ pub(crate) struct Name {
     gone: AtomicBool,
     /// Values that are not numbers, or infinite where that has no meaning.
     pub(crate) odd: Recent,
+}
+
+/// What one of a counter's cells counts, fixed when the first series of the name is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Grain {
+    /// What the facade's counters carry.
+    #[default]
+    Whole,
+    /// Millionths, so that fractions are exact integers to all that counts, keeps and adds up.
+    Millionth,
+}
+
+impl Grain {
+    /// Grains in one.
+    pub(crate) const fn per_one(self) -> u64 {
+        match self {
+            Self::Whole => 1,
+            Self::Millionth => 1_000_000,
+        }
+    }
+
+    /// So many grains, with their fraction.
+    #[expect(clippy::cast_precision_loss, reason = "a fraction is a float")]
+    pub(crate) fn of(self, grains: u64) -> f64 {
+        grains as f64 / self.per_one() as f64
+    }
+
+    /// As many grains as `value` is nearest to; whole ones only as far as they are whole. What is no number, or negative,
+    /// is none.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a cast keeps to the range, and makes zero of what is no number"
+    )]
+    pub(crate) fn grains(self, value: f64) -> u64 {
+        match self {
+            // Of three quarters nothing has happened yet.
+            Self::Whole => value as u64,
+            Self::Millionth => (value * self.per_one() as f64).round() as u64,
+        }
+    }
 }
 
 /// What a name knows of one of its series.
@@ -71,7 +115,13 @@ const HOLE: Member = Member {
 };
 
 impl Name {
-    pub(crate) fn new(key: &Key, schema: &'static Schema, fold: Fold, ledger: Arc<Ledger>) -> Self {
+    pub(crate) fn new(
+        key: &Key,
+        schema: &'static Schema,
+        fold: Fold,
+        grain: Grain,
+        ledger: Arc<Ledger>,
+    ) -> Self {
         let text: std::borrow::Cow<'static, str> = key.name_shared().into();
         let address = match &text {
             std::borrow::Cow::Borrowed(text) => text.as_ptr().addr(),
@@ -82,6 +132,7 @@ impl Name {
             address,
             schema,
             fold,
+            grain,
             ledger,
             members: Mutex::default(),
             retired: AtomicU64::new(0),

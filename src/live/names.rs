@@ -2,7 +2,7 @@
 
 use super::{
     key,
-    name::Name,
+    name::{Grain, Name},
     registry::{Grant, NAME_SHARDS, Registry, Wanted, high, insert},
     series::{END, Kind},
 };
@@ -48,6 +48,16 @@ impl<K: Kind> Registry<K> {
     /// Adds a name and its overflow series, or finds it, if another thread was faster. The overflow series is many
     /// callers', so its class does not depend on the one that came first.
     pub(super) fn admit_name(&self, key: &Key, me: u32) -> Option<(Arc<Name>, Arc<K::Cell>)> {
+        self.admit_grained(key, Grain::Whole, me)
+    }
+
+    /// As [`admit_name`](Self::admit_name); a name that is new counts in these grains.
+    pub(super) fn admit_grained(
+        &self,
+        key: &Key,
+        grain: Grain,
+        me: u32,
+    ) -> Option<(Arc<Name>, Arc<K::Cell>)> {
         let text = key.name();
         let hash = self.seed.hash(text.as_bytes());
         let mut shard = self.name_shard(hash)?;
@@ -78,6 +88,7 @@ impl<K: Kind> Registry<K> {
             key,
             schema,
             self.folds.of(text),
+            grain,
             self.ledger.clone(),
         ));
         let claim = self.classes.claim(&Subject {

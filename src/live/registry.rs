@@ -7,7 +7,7 @@ use super::{
     classes::Classes,
     key,
     marks::Marks,
-    name::{Member, Name},
+    name::{Grain, Member, Name},
     names::NameShard,
     offenders::Offenders,
     series::{Cells, END, Entry, Kind, Pins, Series, UNOWNED},
@@ -89,6 +89,11 @@ pub(crate) struct Shard<K: Kind> {
     pub(super) table: Table,
     /// First free place in `entries`, or [`END`].
     pub(super) free: u32,
+}
+
+/// Whether a thread needs no cell of its own beside this one. Millionths have no owner, or each hit would ask for one.
+fn belongs<K: Kind>(cell: &K::Cell, me: u32) -> bool {
+    K::owner(cell) == me || K::series(cell).name.grain != Grain::Whole
 }
 
 /// A cell handed out.
@@ -305,7 +310,7 @@ impl<K: Kind> Registry<K> {
             K::revive(&cell, &entry.memory);
             entry.cells = Cells::One(Arc::new(cell));
             entry.touched = self.now.load(Relaxed);
-        } else if own && !entry.cells.as_slice().iter().any(|c| K::owner(c) == me) {
+        } else if own && !entry.cells.as_slice().iter().any(|c| belongs::<K>(c, me)) {
             // Without room the thread goes on with a foreign cell.
             let _ = self.promote(entry, me);
         }

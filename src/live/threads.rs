@@ -1,8 +1,9 @@
 //! Each thread's caches, and the guard against a slow path that is entered from inside itself.
 
 use super::{
-    Counter, Gauge, Histogram, Live,
+    Counter, Gauge, Grain, Histogram, Live,
     cache::{Cache, Look, PROMOTE_AFTER},
+    counter::CounterCell,
     lanes::{LaneCell, Lanes, Taken},
     registry::{Grant, Registry},
     series::{Kind, UNOWNED},
@@ -323,6 +324,19 @@ impl Live {
                 K::cache(caches).put(key, grant, hits);
             }
         });
+    }
+
+    /// The cell of a counter of fractions. A name that the facade had first counts in whole ones, and so does its cell.
+    pub(crate) fn fine_cell(&self, key: &Key, metadata: &Metadata<'_>) -> Option<Arc<CounterCell>> {
+        if let Some(_busy) = Busy::enter() {
+            let me = match introduce() {
+                NOBODY => UNOWNED,
+                me => me,
+            };
+            let grain = Grain::Millionth;
+            let _ = self.counters.admit_grained(key, grain, me);
+        }
+        self.cell::<Counter>(key, metadata)
     }
 
     /// A description; once known, neither locks nor allocates.

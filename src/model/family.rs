@@ -18,6 +18,8 @@ pub(crate) struct Metric {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Value<'a> {
     Counter(u64),
+    /// A counter of fractions.
+    Fraction(f64),
     Gauge(f64),
     Histogram(Totals, Buckets<'a>),
     /// Quantiles and their values.

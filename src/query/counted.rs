@@ -21,14 +21,37 @@ use std::ops::Range;
 /// What counters did in one step.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Increase {
-    pub(super) by: u64,
+    by: u64,
     ns: u64,
+    per_one: u64,
 }
 
 impl Increase {
-    pub(super) fn rate(self) -> Option<f64> {
-        per_second(self.by, self.ns)
+    /// In whole ones.
+    pub(super) fn whole(self) -> u64 {
+        self.by / self.per_one
     }
+
+    /// With its fraction.
+    #[expect(clippy::cast_precision_loss, reason = "an answer is a float")]
+    fn exact(self) -> f64 {
+        self.by as f64 / self.per_one as f64
+    }
+
+    pub(super) fn rate(self) -> Option<f64> {
+        grains_per_second(self.by, self.ns, self.per_one)
+    }
+}
+
+/// A rate of what is counted in grains. One that is whole is not divided, so that it is what it always was, to the bit.
+#[expect(clippy::cast_precision_loss, reason = "a rate is a float")]
+fn grains_per_second(by: u64, ns: u64, per_one: u64) -> Option<f64> {
+    let rate = per_second(by, ns)?;
+    Some(if per_one == 1 {
+        rate
+    } else {
+        rate / per_one as f64
+    })
 }
 
 /// What counters did in one point.
@@ -48,15 +71,20 @@ struct Rise {
 pub(super) struct Counted<'a> {
     points: &'a [Rise],
     resolution_ns: u64,
+    per_one: u64,
     /// Room for a rate of each point.
     rates: &'a mut Vec<(f64, u32)>,
 }
 
 impl Counted<'_> {
+    fn rate(&self, by: u64, ns: u64) -> Option<f64> {
+        grains_per_second(by, ns, self.per_one)
+    }
+
     /// Rates of all points, with their ticks.
     fn rates(&self) -> impl Iterator<Item = (f64, u32)> {
         let points = self.points.iter();
-        points.filter_map(|point| Some((per_second(point.by, point.ns)?, point.ticks)))
+        points.filter_map(|point| Some((self.rate(point.by, point.ns)?, point.ticks)))
     }
 
     pub(super) fn min(&self) -> Option<f64> {
@@ -65,8 +93,10 @@ impl Counted<'_> {
 
     pub(super) fn max(&self) -> Option<f64> {
         let peaks = self.points.iter().filter_map(|point| {
-            let rate = per_second(point.by, point.ns)?;
-            let peak = per_second(point.peak, self.resolution_ns).filter(|_| point.is_coarse);
+            let rate = self.rate(point.by, point.ns)?;
+            let peak = self
+                .rate(point.peak, self.resolution_ns)
+                .filter(|_| point.is_coarse);
             Some(peak.map_or(rate, |peak| peak.max(rate)))
         });
         peaks.reduce(f64::max)
@@ -90,7 +120,7 @@ impl Counted<'_> {
     pub(super) fn trend(&self) -> Option<Trend> {
         let mut dots: Vec<Dot> = Vec::with_capacity(self.points.len());
         dots.extend(self.points.iter().filter_map(|point| {
-            let rate = per_second(point.by, point.ns)?;
+            let rate = self.rate(point.by, point.ns)?;
             Some((line::seconds(point.middle), rate, f64::from(point.ticks)))
         }));
         line::through(&dots)
@@ -168,7 +198,7 @@ fn each_in_chunk(
 
 impl Question<'_> {
     pub(super) fn live_totals(&self) -> Answers<u64> {
-        or_nothing(self.live_rows(|sum| Some(sum.total)))
+        or_nothing(self.live_rows(|sum| Some(sum.whole())))
     }
 
     /// Asks about whole steps.
@@ -188,8 +218,7 @@ impl Question<'_> {
     ) -> Result<Rows<Answer>, Missing> {
         match aggregation {
             Aggregation::Increase => self.answers(|members, cut| {
-                #[expect(clippy::cast_precision_loss, reason = "an answer is a float")]
-                let by = |increase: Increase| Some(Reading::exact(increase.by as f64));
+                let by = |increase: Increase| Some(Reading::exact(increase.exact()));
                 each_increase(members, cut, &by)
             }),
             Aggregation::Rate | Aggregation::Avg => self.answers(|members, cut| {
@@ -220,6 +249,7 @@ fn each_increase<T>(
         increases.extend(steps.points().map(|points| Increase {
             by: 0,
             ns: cut.reach.covered_ns(&points),
+            per_one: cut.per_one,
         }));
         for member in members {
             add_steps(cut, steps, member.id, &mut increases);
@@ -293,6 +323,7 @@ fn count_points<T>(
         ask(&mut Counted {
             points: points.get(step)?,
             resolution_ns: cut.resolution_ns,
+            per_one: cut.per_one,
             rates: &mut rates,
         })
     });

@@ -44,6 +44,8 @@ pub(super) struct Cut<'a> {
     wall_start_ms: i64,
     /// Schema of the metric, for histograms.
     pub(super) schema: &'static Schema,
+    /// As `Found::per_one`.
+    pub(super) per_one: u64,
     /// What the question needs is charged beside this.
     pub(super) scratch: Charge,
 }
@@ -86,6 +88,7 @@ impl<'a> Cut<'a> {
             resolution_ns: found.resolution_ns,
             wall_start_ms: timeline.wall_start_ms,
             schema: found.schema,
+            per_one: found.per_one,
             scratch,
         })
     }
@@ -379,7 +382,7 @@ impl Question<'_> {
             return Err(self.refused());
         };
         let rows = groups.into_iter().map(|group| {
-            let mut sum = Sum::default();
+            let mut sum = Sum::of(found.per_one);
             let members = found.members.get(group.members).unwrap_or_default();
             for member in members {
                 sum.add(member.values);

@@ -154,10 +154,9 @@ pub(crate) fn ask_for_rule(
     Ok(Ruled { rows, excess })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a value to compare is a float")]
 fn live(kind: MetricKind, sum: Sum) -> Option<f64> {
     match kind {
-        MetricKind::Counter => Some(sum.total as f64),
+        MetricKind::Counter => Some(sum.exact()),
         _ => sum.now,
     }
 }

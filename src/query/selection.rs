@@ -96,11 +96,31 @@ pub(crate) struct Sum {
     pub(crate) members: usize,
     /// Counters; with those that were evicted and forgotten, when the question has no matchers.
     pub(crate) total: u64,
+    /// As [`Found::per_one`].
+    pub(crate) per_one: u64,
     /// Gauges; `None`: none of them has a value.
     pub(crate) now: Option<f64>,
 }
 
 impl Sum {
+    pub(crate) fn of(per_one: u64) -> Self {
+        Self {
+            per_one,
+            ..Self::default()
+        }
+    }
+
+    /// The total of counters, in whole ones.
+    pub(crate) fn whole(self) -> u64 {
+        self.total / self.per_one.max(1)
+    }
+
+    /// The total of counters, with its fraction.
+    #[expect(clippy::cast_precision_loss, reason = "a value to compare is a float")]
+    pub(crate) fn exact(self) -> f64 {
+        self.total as f64 / self.per_one.max(1) as f64
+    }
+
     pub(crate) fn add(&mut self, values: Values) {
         self.members += 1;
         self.total = self.total.wrapping_add(values.total);
@@ -118,6 +138,8 @@ pub(crate) struct Found {
     pub(crate) timeline: Arc<Timeline>,
     /// Schema of the metric, for histograms.
     pub(crate) schema: &'static Schema,
+    /// What the cells of its counters count in one.
+    pub(crate) per_one: u64,
     /// Length of a usual tick.
     pub(crate) resolution_ns: u64,
     /// Working memory of this question; more is charged as it goes on.

@@ -52,7 +52,7 @@ impl<S: Shape> Selection<Counters, S> {
         S: Window,
     {
         self.say(Aggregation::Increase, |q| {
-            q.increases(|increase| Some(increase.by))
+            q.increases(|increase| Some(increase.whole()))
         })
     }
 
