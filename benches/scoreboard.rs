@@ -12,6 +12,8 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
+#[path = "scoreboard/alerts.rs"]
+mod alerts;
 #[path = "scoreboard/alloc.rs"]
 mod alloc;
 #[path = "scoreboard/history.rs"]

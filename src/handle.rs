@@ -10,13 +10,14 @@ use crate::{
     config::{Plan, RetentionRule},
     engine::{
         Core, Fate, Freed, Health, Memory, MetricInfo, Reader, Retention, SeriesValue, Snapshot,
-        Summary, Tick, Whose,
+        Summary, TURN, Tick, Whose,
     },
     error::Error,
+    insights::{self, Insight, Subject},
     intake::FractionalCounter,
     live::Live,
     model::{MetricKind, Timestamp},
-    query::{Counters, Gauges, Histograms, Selection},
+    query::{Ask, Counters, Gauges, Histograms, Selection},
 };
 #[cfg(feature = "http")]
 use std::sync::Weak;
@@ -335,6 +336,58 @@ impl Recall {
     #[must_use]
     pub fn alerts(&self) -> Alerts {
         Alerts::new(self.0.alerts.clone())
+    }
+
+    /// What stands out in the last hour, the worst first: what a good on-call engineer would notice.
+    ///
+    /// Small detectors look at each metric, by its labels `service` and `instance` where it has them: a 99th percentile that
+    /// rises, errors that are more than 5 % of what is counted or much more than in the day before, a counter that
+    /// stopped, a gauge that is at its bound or will be within two hours, another level, a number of series that grows. What is
+    /// found is large, lasting, and more than what the metric does anyway; so most of them need some twenty minutes of
+    /// history, and say little of things that move by less than a third.
+    ///
+    /// Bounds are known of gauges called `.._ratio` or `.._percent`, and of those that have another beside them:
+    /// `.._usage_bytes` and `.._limit_bytes`, `.._open_fds` and `.._max_fds`, `.._size` and `.._capacity`.
+    ///
+    /// Cost: two questions about a day for each metric, some milliseconds each; not for a loop.
+    ///
+    /// ```
+    /// use metrics_recall::{Clock, InsightKind, Recall, secs};
+    ///
+    /// let (clock, hands) = Clock::manual();
+    /// let (recorder, recall) = Recall::builder().clock(clock).resolution(secs(60)).build()?;
+    /// for minute in 0..60 {
+    ///     recorder.scope(|| {
+    ///         if minute < 40 {
+    ///             metrics::counter!("jobs_done_total").increment(120 + minute % 7);
+    ///         }
+    ///     });
+    ///     hands.advance(secs(60));
+    ///     recall.tick();
+    /// }
+    /// let insights = recall.insights();
+    /// assert_eq!(insights[0].kind, InsightKind::Stopped);
+    /// assert!(insights[0].text.starts_with("`jobs_done_total` has not counted for 20 min"));
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    #[must_use]
+    pub fn insights(&self) -> Vec<Insight> {
+        let ask: Arc<dyn Ask> = self.0.clone();
+        let (turn, most_series) = (TURN, self.0.plan.series_per_metric);
+        let subjects = self.0.metrics().into_iter().map(|info| {
+            let grew = self.0.grew(info.kind, &info.name);
+            let turns = u32::try_from(grew.len()).unwrap_or(0);
+            Subject {
+                kind: info.kind,
+                unit: info.unit,
+                series: info.series,
+                most_series,
+                grew,
+                grew_in: turn * turns,
+                name: info.name,
+            }
+        });
+        insights::look(&ask, &subjects.collect::<Vec<_>>())
     }
 
     /// Whether anything was dropped, shortened or refused.

@@ -84,6 +84,8 @@ mod history;
 #[cfg(all(not(loom), feature = "http"))]
 mod http;
 #[cfg(not(loom))]
+mod insights;
+#[cfg(not(loom))]
 mod intake;
 #[cfg(not(loom))]
 pub mod query;
@@ -122,6 +124,7 @@ pub use self::{
     error::Error,
     exposition::Format,
     handle::Recall,
+    insights::{Insight, InsightKind},
     intake::{Cause, CollectError, Collector, FractionalCounter},
     query::{
         Aggregation, Answer, Bucket, CounterSample, Direction, GaugeSample, HistogramSample,

@@ -10,7 +10,7 @@ use metrics::{
     gauge, histogram, with_local_recorder,
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
-use metrics_recall::{Format, HistogramRule, Recall, secs};
+use metrics_recall::{AlertRule, Condition, Format, HistogramRule, Recall, secs};
 use proptest::prelude::*;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -202,6 +202,51 @@ fn promtool_has_nothing_to_say() {
     }
 }
 
+/// What is pending or firing is exposed as Prometheus writes it, and is gone when it is over.
+#[test]
+fn alerts_are_exposed_as_prometheus_writes_them() {
+    let store = shop();
+    let many = Condition::counters("orders").by(["region"]).total();
+    let rule = AlertRule::new("ManyOrders").when(many.above(10.0));
+    let rule = rule.label("team", "a \"b\"\\").for_at_least(secs(5));
+    store.recall.alerts().add(rule).unwrap();
+    let labels = "alertname=\"ManyOrders\"";
+    let after = "region=\"eu\",team=\"a \\\"b\\\"\\\\\"";
+    let mut since = None;
+    for (second, state) in [(0, "pending"), (4, "pending"), (6, "firing")] {
+        store.hands.advance(secs(second));
+        let text = store.recall.render();
+        let alert = format!("ALERTS{{{labels},alertstate=\"{state}\",{after}}} 1\n");
+        assert!(text.contains(&alert), "{alert}\n{text}");
+        assert_eq!(text.matches("\nALERTS{").count(), 1, "{text}");
+        let samples = parse(&text);
+        let of_state = samples
+            .iter()
+            .find(|((name, _), _)| name == "ALERTS_FOR_STATE");
+        let began = of_state.map(|(_, value)| *value);
+        assert!(began.is_some(), "{text}");
+        assert_eq!(*since.get_or_insert(began), began);
+        if let Some((code, said)) = promtool(&text) {
+            assert_eq!(code, 0, "{said}\n{text}");
+        }
+    }
+    store.recall.alerts().disable("ManyOrders").unwrap();
+    assert!(!store.recall.render().contains("ALERTS"));
+}
+
+/// A program's own metric of that name comes first.
+#[test]
+fn a_metric_called_alerts_keeps_its_name() {
+    let store = shop();
+    store.recorder.scope(|| gauge!("ALERTS").set(7.0));
+    let many = Condition::counters("orders").total().above(0.0);
+    let rule = AlertRule::new("Orders").when(many);
+    store.recall.alerts().add(rule).unwrap();
+    let text = store.recall.render();
+    assert!(text.contains("\nALERTS 7\n"), "{text}");
+    assert!(text.contains("\nALERTS_gauge{"), "{text}");
+}
+
 #[test]
 fn help_and_type_stand_once_before_their_samples() {
     let text = shop().recall.render();
@@ -312,7 +357,8 @@ fn labels_that_a_format_needs_are_exported() {
 
 #[test]
 fn overflow_series_are_there() {
-    let store = Store::from(Recall::builder().max_series_per_metric(2));
+    let builder = Recall::builder().max_series_per_metric(2);
+    let store = Store::from(builder.own_alerts(false));
     store.recorder.scope(|| {
         for user in 0..5 {
             counter!("logins", "user" => user.to_string()).increment(1);

@@ -29,7 +29,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("history", "error util ledger model config codec"),
     ("query", "error util ledger model codec history"),
     ("alerts", "error util ledger model config query"),
-    ("insights", "model query"),
+    ("insights", "model query alerts"),
     (
         "engine",
         "error clock util ledger model config live intake history query alerts",

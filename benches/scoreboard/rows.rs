@@ -2,7 +2,7 @@
 
 use self::Unit::{Bytes, Calls, Nanos, Times, Yards};
 use crate::subject::Subject::{self, Facade, Mep, Recall};
-use crate::{history, hot, memory, questions, render, sites, store, timing};
+use crate::{alerts, history, hot, memory, questions, render, sites, store, timing};
 
 /// What a row counts in, and which number its goal is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -59,6 +59,7 @@ pub const GROUPS: &[Group] = &[
     group("tick", &[Recall], 1, store::tick),
     group("query", &[Recall], 1, history::query),
     group("questions", &[Recall], 1, questions::questions),
+    group("alerts", &[Recall], 1, alerts::alerts),
     group("day", &[Recall], 1, history::day),
     group("readers", &[Recall], 1, history::readers),
     group("points", &[Recall], 1, history::points),
@@ -394,6 +395,26 @@ pub const ROWS: &[Row] = &[
     )
     .goal(1_000.0),
     row("questions", "watch_get", "a watch is read", Nanos).goal(1.0),
+    row(
+        "alerts",
+        "alerts_tick",
+        "alerts: 1,000 rules over 10,000 series, per tick",
+        Nanos,
+    )
+    .goal(20e6),
+    row(
+        "alerts",
+        "alerts_slowest",
+        "... the slowest tick of 130",
+        Nanos,
+    ),
+    row(
+        "alerts",
+        "alerts_history",
+        "... with three times the history, times that",
+        Times,
+    )
+    .goal(1.1),
     row(
         "render",
         "render_first",

@@ -13,12 +13,12 @@ use crate::{
     error::Error,
     ledger::{Full, Ledger, Part},
     model::{Labels, Timestamp},
-    query::Ask,
+    query::{Ask, Standings},
     util::{fork, layout, recent::Recent},
 };
 use parking_lot::Mutex;
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -45,6 +45,8 @@ pub(super) struct Inner {
     pub(super) record: VecDeque<AlertEvent>,
     /// The newest tick.
     pub(super) now: Now,
+    /// Answers to what rules ask, which move on from tick to tick.
+    kept: RefCell<Standings>,
 }
 
 thread_local! {
@@ -80,6 +82,7 @@ impl Board {
                 defaults: Vec::new(),
                 record: VecDeque::with_capacity(RECORD),
                 now,
+                kept: RefCell::new(Standings::new(&ledger, Part::Alerts)),
             }),
             hub: Hub::new(ledger.clone(), now_ns),
             ledger,
@@ -242,8 +245,22 @@ impl Board {
                 return;
             }
             inner.now = now;
-            let store = Store { ask, vitals, now };
-            let Inner { rules, record, .. } = inner;
+            let Inner {
+                rules,
+                record,
+                kept,
+                ..
+            } = inner;
+            let begun = catch_unwind(AssertUnwindSafe(|| kept.get_mut().begin(ask, now.at)));
+            if begun.is_err() {
+                kept.get_mut().clear();
+            }
+            let store = Store {
+                ask,
+                vitals,
+                now,
+                kept,
+            };
             for watched in rules {
                 let mut tell = |rule: &Checked, change| self.tell(record, rule, change, now);
                 let result = catch_unwind(AssertUnwindSafe(|| watched.evaluate(store, &mut tell)));
@@ -253,6 +270,7 @@ impl Board {
                     Err(_) => watched.failed("the evaluation panicked, which is a mistake in this crate: please report it", now),
                 }
             }
+            kept.get_mut().end();
             self.hub.pass(now.ns);
         });
     }
@@ -386,6 +404,7 @@ impl Drop for Board {
         inner.rules = Vec::new();
         inner.defaults = Vec::new();
         inner.record = VecDeque::new();
+        inner.kept.get_mut().clear();
         self.ledger.release(Part::Alerts, bytes);
     }
 }

@@ -8,9 +8,9 @@ use super::{
 use crate::{
     error::Error,
     model::{Labels, MetricKind, Timestamp},
-    query::{Aggregation, Ask, Query, Range, Ruled, Shift, Term, ask_for_rule},
+    query::{Aggregation, Ask, Query, Range, Ruled, Shift, Standings, Term, ask_for_rule},
 };
-use std::time::Duration;
+use std::{cell::RefCell, time::Duration};
 
 /// When an evaluation takes place.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +27,8 @@ pub(crate) struct Store<'a> {
     pub(crate) ask: &'a dyn Ask,
     pub(crate) vitals: &'a Vitals,
     pub(crate) now: Now,
+    /// Answers that move on from tick to tick.
+    pub(crate) kept: &'a RefCell<Standings>,
 }
 
 /// The values of all groups.
@@ -154,14 +156,17 @@ fn ask(
         && !store.ask.knows(query.kind, &query.name)
     {
         let rows = vec![(Labels::from([]), vec![Some(own)])];
-        return Ok(Ruled { rows, excess: 0 });
+        return Ok(Ruled::of(rows, 0));
     }
     let shift = Shift {
         now: store.now.at,
         ago,
         steps,
     };
-    ask_for_rule(store.ask, query, aggregation, shift, most)
+    match store.kept.try_borrow_mut() {
+        Ok(mut kept) => kept.ask(store.ask, query, aggregation, shift, most),
+        Err(_) => ask_for_rule(store.ask, query, aggregation, shift, most),
+    }
 }
 
 fn values(term: &Term, store: Store<'_>, ago: Duration, most: usize) -> Result<Values, Error> {

@@ -6,6 +6,8 @@
 mod board;
 mod builtin;
 mod condition;
+#[cfg(feature = "serde")]
+mod data;
 mod evaluate;
 mod event;
 mod kept;

@@ -15,6 +15,7 @@ pub use super::state::AlertState;
 
 /// An alert that is pending or firing. Shown on a line.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Alert {
     /// The name of the rule.
@@ -59,6 +60,7 @@ impl fmt::Display for Alert {
 
 /// How a rule fares. Shown on a line.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct RuleStatus {
     /// Its name.
@@ -189,10 +191,6 @@ impl Board {
         statuses.unwrap_or_default()
     }
 
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the exposition is to render them")
-    )]
     /// `ALERTS` and `ALERTS_FOR_STATE` of what is pending or firing, as Prometheus writes them.
     pub(crate) fn series(&self) -> Vec<AlertSeries> {
         let mut all = Vec::new();

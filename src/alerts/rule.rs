@@ -13,6 +13,11 @@ use std::{sync::Arc, time::Duration};
 
 /// What it means when a rule's question has no answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum NoData {
     /// Nothing: alerts stay what they are.
@@ -42,20 +47,49 @@ pub enum NoData {
 /// )?;
 /// # Ok::<(), metrics_recall::Error>(())
 /// ```
+///
+/// With feature `serde` the same as data: `name`, `condition` as text, `for`, `keep_firing_for`, `cooldown`, `severity`,
+/// `no_data`, `enabled`, `max_groups`, `labels`, `annotations`. What is left out has its default; what is not known is refused.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(deny_unknown_fields, default)
+)]
 #[must_use = "a rule does nothing until it is added: `recall.alerts().add(rule)?`"]
 pub struct AlertRule {
     name: String,
     condition: Option<Condition>,
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "for", with = "super::data::duration")
+    )]
     hold: Duration,
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "keep_firing_for", with = "super::data::duration")
+    )]
     keep: Duration,
+    #[cfg_attr(feature = "serde", serde(with = "super::data::duration"))]
     cooldown: Duration,
     severity: Severity,
     no_data: NoData,
+    #[cfg_attr(feature = "serde", serde(rename = "enabled"))]
     is_enabled: bool,
+    #[cfg_attr(feature = "serde", serde(rename = "max_groups"))]
     most_groups: usize,
+    #[cfg_attr(feature = "serde", serde(with = "super::data::pairs"))]
     labels: Vec<(String, String)>,
+    #[cfg_attr(feature = "serde", serde(with = "super::data::pairs"))]
     annotations: Vec<(String, String)>,
+}
+
+/// For what data do not say.
+#[cfg(feature = "serde")]
+impl Default for AlertRule {
+    fn default() -> Self {
+        Self::new("")
+    }
 }
 
 /// Groups of a rule that are followed unless it says otherwise.

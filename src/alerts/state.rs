@@ -16,6 +16,11 @@ use std::fmt;
 /// assert_eq!(AlertState::Firing.to_string(), "firing");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum AlertState {
     /// The condition does not hold.

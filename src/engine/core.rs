@@ -25,7 +25,7 @@ use crate::{
         remove::is_shown,
     },
     model::{MetricKind, Timestamp, frame::SeriesId, schema::Schema},
-    query::{Aggregation, Ask, Found, Member, Missing, Query, Sum, Values, Watch},
+    query::{Aggregation, Ask, Found, Member, Membership, Missing, Query, Sum, Values, Watch},
     util::{bits::low, fork, layout, near::Nearest, recent::Recent, text::Brief},
 };
 use parking_lot::{Mutex, ReentrantMutex};
@@ -84,6 +84,8 @@ pub(crate) struct Counts {
     /// By tier: points dropped before their retention was over.
     pub(crate) shortened: [AtomicU64; MOST_TIERS],
     pub(crate) slowest_ns: AtomicU64,
+    /// Ticks that joined the frame of the one before.
+    pub(crate) joined: AtomicU64,
     /// Questions that were refused for want of working memory.
     pub(crate) refused_questions: Recent,
     /// Questions about what does not exist, or with arguments that make no sense.
@@ -101,6 +103,7 @@ impl Counts {
             waited: Recent::new(),
             shortened: std::array::from_fn(|_| AtomicU64::new(0)),
             slowest_ns: AtomicU64::new(0),
+            joined: AtomicU64::new(0),
             refused_questions: Recent::new(),
             strange: Strange::default(),
         }
@@ -146,7 +149,7 @@ impl Core {
                 nothing,
                 alerts,
                 attached: Attachments::default(),
-                watches: Watches::default(),
+                watches: Watches::new(&live.ledger),
                 schedule: Schedule::new(live.ledger.clone()),
                 turns: Mutex::new(0),
                 holds: Arc::new(Holds::new(live.ledger.clone())),
@@ -450,6 +453,16 @@ impl Core {
         found.map_err(|Full| self.refused())
     }
 
+    fn membership_in<K: Asked>(&self, name: &str) -> Option<Membership> {
+        let registry = K::registry(&self.live);
+        let name = registry.find_name(name)?;
+        registry.shows(&name).then(|| Membership {
+            version: name.version(),
+            oldest: self.timeline().oldest_tick().map(low),
+            now: registry.now.load(Relaxed),
+        })
+    }
+
     fn refused(&self) -> Missing {
         self.refuse();
         Missing::Refused
@@ -490,6 +503,7 @@ impl Core {
                     labels: labels.into(),
                     values,
                     is_overflow,
+                    evicted: entry.evicted_at(),
                 })
             });
             if let Some(member) = member.flatten() {
@@ -608,6 +622,20 @@ impl Ask for Core {
 
     fn delete(&self, query: &Query) -> Result<(), Error> {
         self.settle(Whose::Query(query), Fate::Delete)
+    }
+
+    fn membership(&self, kind: MetricKind, name: &str) -> Option<Membership> {
+        let _busy = Busy::enter()?;
+        match kind {
+            MetricKind::Counter => self.membership_in::<Counter>(name),
+            MetricKind::Gauge => self.membership_in::<Gauge>(name),
+            MetricKind::Histogram => self.membership_in::<Histogram>(name),
+        }
+    }
+
+    fn history(&self) -> Option<(Arc<Timeline>, u64)> {
+        let joined = self.counts.joined.load(Relaxed);
+        Some((self.timeline(), joined))
     }
 
     fn covered(&self) -> Option<(Timestamp, Timestamp)> {

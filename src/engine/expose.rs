@@ -33,6 +33,15 @@ const MOST_OCTAVES: usize = 40;
 /// Bytes that a key may have, and room for buckets: what is copied under a lock never allocates there.
 const LONGEST_LABELS: usize = 8 << 10;
 
+/// What Prometheus writes of alerts, and what it means.
+const ALERTS: [(&str, &str); 2] = [
+    ("ALERTS", "Alerts that are pending or firing."),
+    (
+        "ALERTS_FOR_STATE",
+        "Since when the condition of an alert has held, in seconds since 1970.",
+    ),
+];
+
 /// What is copied of one series.
 struct Copied<T> {
     labels: Vec<u8>,
@@ -90,18 +99,35 @@ fn ids<K: Asked>(registry: &Registry<K>, name: &Name) -> Vec<SeriesId> {
 }
 
 impl Core {
-    /// All metrics, by name and kind.
+    /// All metrics, by name and kind, and behind them those of alerts, which so give way to a metric of their names.
     pub(crate) fn exposed(&self) -> Vec<Metric> {
         let infos = self.metrics().into_iter();
-        infos
-            .map(|info| Metric {
-                shape: self.shape_of(&info.name),
-                name: info.name.into(),
-                kind: info.kind,
-                unit: info.unit,
-                help: info.description.map(Into::into),
-            })
-            .collect()
+        let own = infos.map(|info| Metric {
+            shape: self.shape_of(&info.name),
+            name: info.name.into(),
+            kind: info.kind,
+            unit: info.unit,
+            help: info.description.map(Into::into),
+            is_of_alerts: false,
+        });
+        let of_alerts = ALERTS.into_iter().map(|(name, help)| Metric {
+            shape: Shape::default(),
+            name: name.into(),
+            kind: MetricKind::Gauge,
+            unit: None,
+            help: Some(help.into()),
+            is_of_alerts: true,
+        });
+        own.chain(of_alerts).collect()
+    }
+
+    /// Calls `visit` with the series of alerts that have this name.
+    fn each_alert(&self, name: &str, visit: &mut Visit<'_>) {
+        for series in self.alerts.series() {
+            if series.name == name {
+                visit(&series.labels.canonical(), Value::Gauge(series.value));
+            }
+        }
     }
 
     fn shape_of(&self, name: &str) -> Shape {
@@ -116,6 +142,9 @@ impl Core {
         native: bool,
         visit: &mut Visit<'_>,
     ) {
+        if metric.is_of_alerts {
+            return self.each_alert(&metric.name, visit);
+        }
         let live = &self.live;
         match metric.kind {
             MetricKind::Counter => {

@@ -107,6 +107,8 @@ fn settle_name<K: Asked>(
     query: Option<&Query>,
     fate: Fate,
 ) -> Result<usize, Error> {
+    // Once before and once after: whoever looks meanwhile looks again.
+    name.was_reset();
     let query = query.filter(|query| !query.matchers.is_empty());
     let mut done = 0;
     let mut full = Ok(());
@@ -133,6 +135,7 @@ fn settle_name<K: Asked>(
             Brief(&name.text)
         ))
     })?;
+    name.was_reset();
     match (fate, query) {
         (Fate::Reset, None) => name.retired.store(0, Relaxed),
         (Fate::Delete, None) => registry.go(name),

@@ -176,6 +176,18 @@ impl Core {
             .collect()
     }
 
+    /// Numbers of series that a metric had at the newest turns, oldest first.
+    pub(crate) fn grew(&self, kind: MetricKind, name: &str) -> Vec<usize> {
+        let _busy = Busy::enter();
+        let name = match kind {
+            MetricKind::Counter => self.live.counters.find_name(name),
+            MetricKind::Gauge => self.live.gauges.find_name(name),
+            MetricKind::Histogram => self.live.histograms.find_name(name),
+        };
+        let grew = name.and_then(|name| Some(fork::lock(&name.members)?.grew()));
+        grew.unwrap_or_default()
+    }
+
     /// The metrics of a name, of whatever kind; of several kinds, the first.
     pub(crate) fn metric(&self, name: &str) -> Option<MetricInfo> {
         let all = self.metrics().into_iter();

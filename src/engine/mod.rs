@@ -26,6 +26,7 @@ pub(crate) use self::{
     core::Core,
     forget::{Fate, Whose},
     schedule::Crew,
+    tick::TURN,
 };
 pub use self::{
     health::Health,

@@ -68,6 +68,8 @@ const WORK_SHARE: usize = 6;
 
 /// What `health` counts is forgotten after one to two times this.
 pub(super) const TURN_NS: u64 = 300_000_000_000;
+/// The same.
+pub(crate) const TURN: std::time::Duration = std::time::Duration::from_nanos(TURN_NS);
 
 thread_local! {
     static TICKING: Cell<bool> = const { Cell::new(false) };
@@ -194,6 +196,9 @@ impl Engine {
         counts.waited.add(swept.waiting);
         for (count, shortened) in counts.shortened.iter().zip(&self.history.shortened) {
             count.store(*shortened, Relaxed);
+        }
+        if commit == Commit::Merged {
+            counts.joined.fetch_add(1, Relaxed);
         }
         if commit == Commit::Lost {
             counts.lost.add(1);

@@ -1,9 +1,10 @@
-//! The watches of a store: asked once more after each tick.
+//! The watches of a store: their answers move on with each tick.
 
 use super::core::Core;
 use crate::{
     ledger::{Ledger, Part},
-    query::{Ask, Watch, Watched},
+    model::Timestamp,
+    query::{Ask, Standings, Watch, Watched},
     util::fork,
 };
 use parking_lot::Mutex;
@@ -16,14 +17,20 @@ use std::{
 const NAMED: usize = 3;
 
 /// All watches of a store.
-#[derive(Default)]
 pub(crate) struct Watches {
     list: Mutex<Vec<Arc<Watched>>>,
-    /// One tick asks at a time, so that no older answer comes after a newer one.
-    turn: Mutex<()>,
+    /// What moves on with the ticks. One of them asks at a time, so that no older answer comes after a newer one.
+    kept: Mutex<Standings>,
 }
 
 impl Watches {
+    pub(super) fn new(ledger: &Arc<Ledger>) -> Self {
+        Self {
+            list: Mutex::default(),
+            kept: Mutex::new(Standings::new(ledger, Part::Queries)),
+        }
+    }
+
     /// False: no room.
     fn add(&self, watch: &Watch, ledger: &Ledger) -> bool {
         let Some(mut list) = fork::lock(&self.list) else {
@@ -84,23 +91,30 @@ impl Core {
         }
     }
 
-    /// Asks all watches once more. The engine's lock is not held, and no other of theirs while one is asked: they may come and
+    /// Brings all watches up to date. The engine's lock is not held, and no other of theirs while one is asked: they may come and
     /// go meanwhile.
     pub(super) fn update_watches(&self) {
-        let Some(_turn) = fork::lock(&self.watches.turn) else {
+        let Some(mut kept) = fork::lock(&self.watches.kept) else {
             return;
         };
+        let now = self.timeline().last().map_or(0, |frame| frame.span.wall_ms);
+        let now = Timestamp::from_millis(now);
+        if catch_unwind(AssertUnwindSafe(|| kept.begin(self, now))).is_err() {
+            kept.clear();
+        }
         let mut at = 0;
         while let Some(watched) = self.watches.next(at) {
-            bring_up_to_date(&watched, self);
+            bring_up_to_date(&watched, self, &mut kept, now);
             at += 1;
         }
+        kept.end();
     }
 }
 
 /// One that panics stays without a value, and stops no other.
-fn bring_up_to_date(watched: &Watched, from: &dyn Ask) {
-    if catch_unwind(AssertUnwindSafe(|| watched.update(from))).is_err() {
+fn bring_up_to_date(watched: &Watched, from: &dyn Ask, kept: &mut Standings, now: Timestamp) {
+    let update = AssertUnwindSafe(|| watched.move_on(from, kept, now));
+    if catch_unwind(update).is_err() {
         watched.void();
         watched.panics.add(1);
     }
@@ -113,7 +127,7 @@ mod tests {
         clock::{Clock, mins},
         config::Config,
         error::Error,
-        model::{MetricKind, Timestamp},
+        model::MetricKind,
         query::{Aggregation, Counters, Found, Missing, Query, Selection, Sum},
     };
 
@@ -170,7 +184,9 @@ mod tests {
         let ask = Selection::<Counters>::new(core.clone(), "orders").over(mins(1));
         let watch = ask.watch(Aggregation::Rate);
         for _ in 0..2 {
-            bring_up_to_date(watch.watched(), &Broken);
+            let mut kept = Standings::new(&core.live.ledger, Part::Queries);
+            let now = Timestamp::from_millis(0);
+            bring_up_to_date(watch.watched(), &Broken, &mut kept, now);
         }
         assert_eq!(watch.get(), None);
         let reasons = core.watches.reasons();

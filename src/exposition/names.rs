@@ -268,6 +268,7 @@ mod tests {
             unit: None,
             help: None,
             shape: Shape::default(),
+            is_of_alerts: false,
         }
     }
 

@@ -40,6 +40,15 @@ impl Piece<'_> {
         self.first..self.first + self.rows.len()
     }
 
+    /// Of this one, those `points` of all pieces.
+    pub(crate) fn part(&self, points: &Range<usize>) -> Self {
+        Self {
+            rows: self.rows_of(points),
+            first: self.first.max(points.start),
+            ..self.clone()
+        }
+    }
+
     /// When the point in row `row` was.
     pub(crate) fn row(&self, row: usize) -> Option<Row> {
         match self.source {

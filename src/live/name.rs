@@ -37,6 +37,8 @@ pub(crate) struct Name {
     gone: AtomicBool,
     /// Values that are not numbers, or infinite where that has no meaning.
     pub(crate) odd: Recent,
+    /// Goes up with each change of what is shown of the metric that `members` does not count.
+    turns: AtomicU64,
 }
 
 /// What one of a counter's cells counts, fixed when the first series of the name is.
@@ -101,7 +103,15 @@ pub(crate) struct Members {
     pub(crate) live: usize,
     /// How many of these are dormant; the overflow series counts here.
     pub(crate) asleep: usize,
+    /// Goes up, and around, with each change of the list, and of who is live or dormant.
+    pub(crate) version: u32,
+    /// How many were live at the newest turns, oldest first, and how many of these there were.
+    then: [u32; TURNS],
+    turns: u8,
 }
+
+/// Turns of which a name knows how many series it had.
+const TURNS: usize = 6;
 
 const CHUNK: usize = 1024;
 
@@ -140,7 +150,24 @@ impl Name {
             overflow_used: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             odd: Recent::new(),
+            turns: AtomicU64::new(0),
         }
+    }
+
+    /// Another number when series came, went, were evicted, revived or reset since it was asked last: who keeps a list of
+    /// them looks again then. The upper half moves when values may be others than what frames say of them.
+    pub(crate) fn version(&self) -> u64 {
+        let members = fork::lock(&self.members).map_or(0, |members| members.version);
+        self.turns.load(Relaxed).wrapping_add(u64::from(members))
+    }
+
+    fn turn(&self) {
+        self.turns.fetch_add(1, Relaxed);
+    }
+
+    /// Totals or values were reset.
+    pub(crate) fn was_reset(&self) {
+        self.turns.fetch_add(1 << 32, Relaxed);
     }
 
     /// Bytes that [`Name::new`] allocates, its `Arc` included.
@@ -159,6 +186,7 @@ impl Name {
     pub(crate) fn use_overflow(&self) {
         if !self.overflow_used.load(Relaxed) {
             self.overflow_used.store(true, Relaxed);
+            self.turn();
         }
         self.come_back();
     }
@@ -166,12 +194,14 @@ impl Name {
     /// The overflow series was deleted.
     pub(crate) fn forget_overflow(&self) {
         self.overflow_used.store(false, Relaxed);
+        self.was_reset();
     }
 
     /// The metric was deleted.
     pub(crate) fn go(&self) {
         self.retired.store(0, Relaxed);
         self.gone.store(true, Relaxed);
+        self.was_reset();
     }
 
     pub(crate) fn is_gone(&self) -> bool {
@@ -182,6 +212,7 @@ impl Name {
     pub(crate) fn come_back(&self) {
         if self.gone.load(Relaxed) {
             self.gone.store(false, Relaxed);
+            self.turn();
         }
     }
 
@@ -226,6 +257,27 @@ impl Name {
 }
 
 impl Members {
+    /// Some minutes have passed.
+    pub(crate) fn turn(&mut self) {
+        self.then.rotate_left(1);
+        if let Some(last) = self.then.last_mut() {
+            *last = u32::try_from(self.live).unwrap_or(u32::MAX);
+        }
+        self.turns = self.turns.saturating_add(1);
+    }
+
+    /// How many were live at the newest turns, oldest first.
+    pub(crate) fn grew(&self) -> Vec<usize> {
+        let known = usize::from(self.turns).min(TURNS);
+        let then = self.then.iter().skip(TURNS - known);
+        then.map(|live| *live as usize).collect()
+    }
+
+    /// Somebody looks again.
+    pub(crate) fn changed(&mut self) {
+        self.version = self.version.wrapping_add(1);
+    }
+
     fn last(&self) -> (usize, usize) {
         self.chunks
             .last()
@@ -256,6 +308,7 @@ impl Members {
 
     /// Adds a member and gives its place.
     pub(crate) fn add(&mut self, member: Member, ledger: &Ledger) -> u32 {
+        self.changed();
         match self.wanted() {
             None => {}
             Some((capacity, None)) if self.chunks.len() == 1 && self.last().1 < CHUNK => {
@@ -314,6 +367,7 @@ impl Members {
 
     /// The member at `place` has another id.
     pub(super) fn rename(&mut self, place: u32, id: SeriesId) {
+        self.changed();
         if let Some(member) = self.at(place as usize) {
             member.id = id;
         }
@@ -321,6 +375,7 @@ impl Members {
 
     /// Takes the member at `place` out.
     pub(crate) fn remove(&mut self, place: u32) {
+        self.changed();
         if let Some(member) = self.at(place as usize) {
             *member = HOLE;
             self.holes += 1;

@@ -424,6 +424,7 @@ impl<K: Kind> Registry<K> {
             return Err(Full);
         }
         members.live += 1;
+        members.changed();
         self.live.fetch_add(1, Relaxed);
         Ok(())
     }
@@ -431,6 +432,7 @@ impl<K: Kind> Registry<K> {
     pub(crate) fn retract_live(&self, name: &Name) {
         if let Some(mut members) = fork::lock(&name.members) {
             members.live = members.live.saturating_sub(1);
+            members.changed();
         }
         self.live.fetch_sub(1, Relaxed);
     }
@@ -521,6 +523,9 @@ impl<K: Kind> Registry<K> {
         self.for_each_name(|name| {
             name.denied.turn();
             name.odd.turn();
+            if let Some(mut members) = fork::lock(&name.members) {
+                members.turn();
+            }
         });
     }
 

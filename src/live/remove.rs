@@ -276,6 +276,7 @@ impl<K: Visit> Registry<K> {
 fn wake_one(name: &Name) {
     if let Some(mut members) = fork::lock(&name.members) {
         members.asleep = members.asleep.saturating_sub(1);
+        members.changed();
     }
 }
 

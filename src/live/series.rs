@@ -169,6 +169,11 @@ impl<K: Kind> Entry<K> {
         self.standing as usize % CLASSES
     }
 
+    /// If it was evicted: in which tick.
+    pub(crate) fn evicted_at(&self) -> Option<u32> {
+        matches!(self.cells, Cells::Ghost(_)).then_some(self.touched)
+    }
+
     /// Whether the series was evicted before the tick `oldest`, so that no frame from there on mentions it. Its id may be
     /// another's in later frames. `now` is the tick of the newest sweep: numbers wrap, and a history may be longer than
     /// half of them.

@@ -46,6 +46,20 @@ impl Labels {
         Self(iter(bytes).map(|(n, v)| (n.into(), v.into())).collect())
     }
 
+    /// Canonical bytes. A name or value beyond 64 KiB is left out; no series has such.
+    pub(crate) fn canonical(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (name, value) in self.iter() {
+            if let (Ok(n), Ok(v)) = (u16::try_from(name.len()), u16::try_from(value.len())) {
+                bytes.extend_from_slice(&n.to_le_bytes());
+                bytes.extend_from_slice(name.as_bytes());
+                bytes.extend_from_slice(&v.to_le_bytes());
+                bytes.extend_from_slice(value.as_bytes());
+            }
+        }
+        bytes
+    }
+
     /// Bytes on the heap.
     pub(crate) fn bytes(&self) -> usize {
         let text = |text: &str| (2 * size_of::<usize>() + text.len()).next_multiple_of(8);

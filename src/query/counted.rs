@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     codec::{counters, rows::MOST_ROWS},
-    history::{Piece, Source},
+    history::{Piece, Reach, Source},
     ledger::Full,
     model::{MetricKind, frame::SeriesId},
     util::layout,
@@ -143,13 +143,13 @@ impl Counted<'_> {
 /// Calls `f` with the place behind `points.start` of each of these points in which a counter rose, by how much it did, and
 /// its peak.
 pub(super) fn each_rise(
-    cut: &Cut<'_>,
+    reach: &Reach<'_>,
     points: &Range<usize>,
     id: SeriesId,
     mut f: impl FnMut(usize, u64, u64),
 ) {
     let mut hint = 0;
-    for piece in cut.reach.over(points) {
+    for piece in reach.over(points) {
         // A window may begin or end inside of a piece.
         let place = piece.points().start.max(points.start) - points.start;
         match piece.source {
@@ -275,7 +275,7 @@ fn each_count<T>(
 fn add_steps(cut: &Cut<'_>, steps: Steps<'_>, id: SeriesId, increases: &mut [Increase]) {
     let whole = steps.whole();
     let mut steps = steps.points().zip(increases).peekable();
-    each_rise(cut, &whole, id, |place, by, _| {
+    each_rise(&cut.reach, &whole, id, |place, by, _| {
         let point = whole.start + place;
         while steps.next_if(|(step, _)| step.end <= point).is_some() {}
         if let Some((step, increase)) = steps.peek_mut()
@@ -310,7 +310,7 @@ fn count_points<T>(
         }));
     }
     for member in members {
-        each_rise(cut, &whole, member.id, |place, by, peak| {
+        each_rise(&cut.reach, &whole, member.id, |place, by, peak| {
             if let Some(point) = points.get_mut(place) {
                 point.by = point.by.wrapping_add(by);
                 point.peak = point.peak.saturating_add(peak);

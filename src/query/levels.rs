@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     codec::{gauges, gauges::times, rows::MOST_ROWS, segment::Row},
-    history::{Piece, Source},
+    history::{Piece, Reach, Source},
     ledger::Full,
     model::{MetricKind, frame::SeriesId},
     util::layout,
@@ -21,13 +21,13 @@ use std::ops::Range;
 
 /// What one gauge did in one point.
 #[derive(Clone, Copy, Debug)]
-struct Level {
+pub(super) struct Level {
     last: f64,
-    min: f64,
-    max: f64,
+    pub(super) min: f64,
+    pub(super) max: f64,
     /// Sum and number of the values at the ends of its ticks.
-    sum: f64,
-    count: u64,
+    pub(super) sum: f64,
+    pub(super) count: u64,
 }
 
 impl Level {
@@ -271,13 +271,14 @@ fn stretch(extremes: Option<(f64, f64)>, min: f64, max: f64) -> (f64, f64) {
 }
 
 /// One gauge over the points of a segment, unpacked; in front of them, what it was before.
-struct Unpacked {
+#[derive(Debug)]
+pub(super) struct Unpacked {
     columns: [[f64; MOST_ROWS]; 4],
     count: [u64; MOST_ROWS],
 }
 
 impl Unpacked {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             columns: [[0.0; MOST_ROWS]; 4],
             count: [0; MOST_ROWS],
@@ -322,14 +323,19 @@ impl Unpacked {
 
 /// The value of a gauge before a point: what it was before its next change, or what it is, if there is none. Where ticks
 /// are missing, nothing is known of changes: then it is what the last change made it, if that one is known.
-fn value_before(cut: &Cut<'_>, point: usize, member: &Member, unpacked: &mut Unpacked) -> f64 {
-    let rest = point..cut.reach.len();
+pub(super) fn value_before(
+    reach: &Reach<'_>,
+    point: usize,
+    member: &Member,
+    unpacked: &mut Unpacked,
+) -> f64 {
+    let rest = point..reach.len();
     let mut hint = 0;
     let mut end = None;
-    for piece in cut.reach.over(&rest) {
+    for piece in reach.over(&rest) {
         let rows = piece.rows_of(&rest);
         if is_behind_gap(piece, &rows, end) {
-            return value_after(cut, point, member, unpacked);
+            return value_after(reach, point, member, unpacked);
         }
         end = last_end(piece, &rows);
         match piece.source {
@@ -350,10 +356,10 @@ fn value_before(cut: &Cut<'_>, point: usize, member: &Member, unpacked: &mut Unp
 }
 
 /// What the last change before a point made of a gauge, if no tick is missing since; NaN: that is not known.
-fn value_after(cut: &Cut<'_>, point: usize, member: &Member, unpacked: &mut Unpacked) -> f64 {
-    let mut start = cut.reach.row(point).map(|row| row.start_ns);
+fn value_after(reach: &Reach<'_>, point: usize, member: &Member, unpacked: &mut Unpacked) -> f64 {
+    let mut start = reach.row(point).map(|row| row.start_ns);
     let before = 0..point;
-    for piece in cut.reach.over(&before).iter().rev() {
+    for piece in reach.over(&before).iter().rev() {
         let rows = piece.rows_of(&before);
         if last_end(piece, &rows) != start {
             break;
@@ -386,7 +392,7 @@ fn last_end(piece: &Piece<'_>, rows: &Range<usize>) -> Option<u64> {
 }
 
 /// Calls `f` with what one gauge did in each point of one piece; `value` is what it was before, and is afterwards.
-fn each_level(
+pub(super) fn each_level(
     piece: &Piece<'_>,
     id: SeriesId,
     value: &mut f64,
@@ -587,7 +593,7 @@ fn walk(
     unpacked: &mut Unpacked,
     mut f: impl FnMut(f64, Level, Row, bool),
 ) {
-    let mut value = value_before(cut, points.start, member, unpacked);
+    let mut value = value_before(&cut.reach, points.start, member, unpacked);
     let mut before = value;
     let mut hint = 0;
     let mut point = points.start;
@@ -598,7 +604,7 @@ fn walk(
             ..piece.clone()
         };
         if is_behind_gap(&piece, &piece.rows, end) {
-            value = value_before(cut, point, member, unpacked);
+            value = value_before(&cut.reach, point, member, unpacked);
             before = value;
         }
         end = last_end(&piece, &piece.rows);

@@ -23,6 +23,7 @@ mod scatter;
 mod selection;
 mod shape;
 mod sides;
+mod standing;
 mod watch;
 
 pub use self::{
@@ -42,7 +43,8 @@ pub(crate) use self::{
     matcher::{Matcher, Wanted},
     measure::Term,
     ruled::{Ruled, Shift, ask_for_rule},
-    selection::{Ask, Found, Member, Missing, Query, Range, Sum, Values},
+    selection::{Ask, Found, Member, Membership, Missing, Query, Range, Sum, Values},
+    standing::Standings,
     watch::Watched,
 };
 

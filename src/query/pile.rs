@@ -241,6 +241,34 @@ impl Pile {
         Ok(())
     }
 
+    /// Takes `count` away from a bucket that has as many.
+    pub(super) fn take(&mut self, code: Code, count: u64) -> Result<(), Full> {
+        self.count = self.count.wrapping_sub(count);
+        self.add_bucket(code, count.wrapping_neg())
+    }
+
+    /// Gives back the room of buckets that are empty.
+    pub(super) fn prune(&mut self) {
+        for side in [&mut self.positive, &mut self.negative] {
+            let before = side.leaves.len();
+            side.leaves.retain(|leaf| leaf.counts != [0; LEAF]);
+            side.at = 0;
+            let gone = before - side.leaves.len();
+            self.room.give_back(gone * size_of::<Leaf>());
+        }
+    }
+
+    /// Sum and extremes are known to who takes things away.
+    pub(super) fn replace(&mut self, sum: Sum, extremes: Option<(f64, f64)>) {
+        self.sum = sum;
+        (self.min, self.max) = extremes.unwrap_or((f64::INFINITY, f64::NEG_INFINITY));
+    }
+
+    /// The scale of its buckets.
+    pub(super) fn scale(&self) -> u8 {
+        self.schema.scale()
+    }
+
     fn add_head(&mut self, sum: f64, min: f64, max: f64) {
         self.sum.add(sum);
         if min <= max {

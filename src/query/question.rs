@@ -187,7 +187,7 @@ fn signed(ns: u64) -> i128 {
 }
 
 /// The window on the axis, in nanoseconds: from, to.
-fn bounds(range: Window, timeline: &Timeline) -> Option<(i128, i128)> {
+pub(super) fn bounds(range: Window, timeline: &Timeline) -> Option<(i128, i128)> {
     let last = timeline.last()?.span;
     let axis = |at: Timestamp| {
         (i128::from(at.as_millis()) - i128::from(timeline.wall_start_ms)) * 1_000_000

@@ -18,11 +18,33 @@ use std::{
 };
 
 /// What a rule is told.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Ruled {
     /// The values of each group, oldest first; one without steps. Sorted by labels.
     pub(crate) rows: Vec<(Labels, Vec<Option<f64>>)>,
     /// Groups beyond the limit, which are not among the rows.
     pub(crate) excess: usize,
+    /// Points of series that were read for it; 0: nobody counted.
+    pub(crate) cost: u64,
+}
+
+impl Ruled {
+    /// An answer of these rows.
+    pub(crate) fn of(rows: Vec<(Labels, Vec<Option<f64>>)>, excess: usize) -> Self {
+        let cost = 0;
+        Self { rows, excess, cost }
+    }
+
+    /// A copy that shares nothing, and has no slack.
+    pub(super) fn copied(&self) -> Self {
+        let rows = self.rows.iter();
+        let mut copy = Vec::with_capacity(rows.len());
+        copy.extend(rows.map(|(labels, values)| (labels.with([]), values.clone())));
+        Self {
+            rows: copy,
+            ..*self
+        }
+    }
 }
 
 /// When a rule's question is about, and in how many steps.
@@ -34,6 +56,9 @@ pub(crate) struct Shift {
     pub(crate) steps: Option<u32>,
 }
 
+/// A window has no more points than this, or they are coarse.
+const LONGEST: u64 = 2_000;
+
 /// Working memory of a group in an answer, beside its steps.
 const GROUP: usize = 512;
 
@@ -43,6 +68,8 @@ struct Limited<'a> {
     most: usize,
     steps: usize,
     excess: AtomicUsize,
+    /// Series that are asked about.
+    members: AtomicUsize,
 }
 
 impl Ask for Limited<'_> {
@@ -53,6 +80,7 @@ impl Ask for Limited<'_> {
     /// The first groups by their labels, so that the same ones are followed from tick to tick.
     fn find(&self, query: &Query) -> Result<Found, Missing> {
         let mut found = self.ask.find(query)?;
+        self.members.store(found.members.len(), Relaxed);
         if query.by.is_empty() {
             return Ok(found);
         }
@@ -121,14 +149,14 @@ pub(crate) fn ask_for_rule(
     most: usize,
 ) -> Result<Ruled, Error> {
     if !ask.knows(query.kind, &query.name) {
-        let (rows, excess) = (Vec::new(), 0);
-        return Ok(Ruled { rows, excess });
+        return Ok(Ruled::default());
     }
     let limited = Limited {
         ask,
         most,
         steps: shift.steps.map_or(1, |n| n as usize),
         excess: AtomicUsize::new(0),
+        members: AtomicUsize::new(0),
     };
     let shifted;
     let query = if shift.ago.is_zero() && shift.steps.is_none() {
@@ -150,8 +178,17 @@ pub(crate) fn ask_for_rule(
         let rows = question.readings(aggregation);
         plain(rows.map_err(explain)?, |point| point.value?.value)
     };
-    let excess = limited.excess.load(Relaxed);
-    Ok(Ruled { rows, excess })
+    let ticks = match query.window {
+        Some(Range::Last(window)) => window.as_secs().clamp(1, LONGEST),
+        Some(Range::Between(..)) => LONGEST / 8,
+        None => 1,
+    };
+    let members = limited.members.load(Relaxed) as u64;
+    Ok(Ruled {
+        rows,
+        excess: limited.excess.load(Relaxed),
+        cost: members.saturating_mul(ticks).max(1),
+    })
 }
 
 fn live(kind: MetricKind, sum: Sum) -> Option<f64> {

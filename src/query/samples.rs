@@ -142,7 +142,7 @@ impl Sampled for Counters {
             increase: 0,
         };
         let mut samples: Vec<_> = cut.ends(&points).map(|at| (at, zero)).collect();
-        each_rise(cut, &points, member.id, |place, by, _| {
+        each_rise(&cut.reach, &points, member.id, |place, by, _| {
             if let Some((_, sample)) = samples.get_mut(place) {
                 sample.increase = sample.increase.wrapping_add(by);
             }
@@ -150,7 +150,7 @@ impl Sampled for Counters {
         // What came after the window is in the total, too.
         let mut later = 0_u64;
         let rest = points.end..cut.reach.len();
-        each_rise(cut, &rest, member.id, |_, by, _| {
+        each_rise(&cut.reach, &rest, member.id, |_, by, _| {
             later = later.wrapping_add(by);
         });
         let inside = samples.iter().map(|(_, sample)| sample.increase);

@@ -77,6 +77,8 @@ pub(crate) struct Member {
     pub(crate) values: Values,
     /// The series that a metric's limits send others to.
     pub(crate) is_overflow: bool,
+    /// If it was evicted: in which tick.
+    pub(crate) evicted: Option<u32>,
 }
 
 /// What a series says of itself, without history.
@@ -155,6 +157,24 @@ pub(crate) enum Missing {
     Refused,
 }
 
+/// What a list of the series of a metric depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Membership {
+    /// Another number: look again; and when its upper half is another, what was added up is void, too.
+    pub(crate) version: u64,
+    /// The oldest tick that any point is made of, and the newest; wrapping.
+    pub(crate) oldest: Option<u32>,
+    pub(crate) now: u32,
+}
+
+impl Membership {
+    /// Whether no point mentions a series that was evicted in this tick.
+    pub(crate) fn is_past(&self, evicted: u32) -> bool {
+        let age = |tick: u32| self.now.wrapping_sub(tick);
+        self.oldest.is_none_or(|oldest| age(evicted) > age(oldest))
+    }
+}
+
 /// How questions reach a store.
 pub(crate) trait Ask: Send + Sync {
     /// Whether there is a metric of this kind and name. Not counted for `health` if there is none.
@@ -186,6 +206,16 @@ pub(crate) trait Ask: Send + Sync {
 
     /// Keeps an answer up to date.
     fn watch(&self, query: &Query, aggregation: Aggregation) -> Watch;
+
+    /// What a list of the series of a metric depends on; `None`: there is no such metric, or no list is to be kept.
+    fn membership(&self, _: MetricKind, _: &str) -> Option<Membership> {
+        None
+    }
+
+    /// History as it is, for those who keep such lists, and how often a tick joined the frame of the one before.
+    fn history(&self) -> Option<(Arc<Timeline>, u64)> {
+        None
+    }
 
     /// The part of the axis that history covers, if there was a tick.
     fn covered(&self) -> Option<(Timestamp, Timestamp)>;

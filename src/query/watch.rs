@@ -3,12 +3,15 @@
 use super::{
     aggregation::Aggregation,
     question::Question,
+    ruled::Shift,
     selection::{Ask, Query, Selection},
     shape::{Kind, Over},
+    standing::Standings,
 };
 use crate::{
     history::Charge,
     ledger::{Ledger, Part},
+    model::Timestamp,
     util::{layout, recent::Recent, text::Shown},
 };
 use std::{
@@ -17,14 +20,16 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 /// An answer that each tick brings up to date: for what is decided again and again, such as whether to take one more
 /// request.
 ///
 /// It is kept for as long as this, or a clone of it, lives; it does not keep the store. What it takes of the budget, some
-/// hundred bytes, is given back by the tick after the last clone is dropped. Cost: [`get`](Self::get) is one load;
-/// each tick asks the question once, which takes as long as the window has points.
+/// hundred bytes and what its answer is made of, is given back by the tick after the last clone is dropped. Cost:
+/// [`get`](Self::get) is one load; each tick looks at what came into the window and what left it; what cannot be kept so, such as
+/// quantiles of gauges, takes as long as the window has points.
 ///
 /// ```
 /// use metrics_recall::{Aggregation, Clock, Recall, secs};
@@ -113,6 +118,26 @@ impl Watched {
             .store(answer.unwrap_or(f64::NAN).to_bits(), Relaxed);
     }
 
+    /// Brings it up to date with a tick.
+    pub(crate) fn move_on(&self, from: &dyn Ask, kept: &mut Standings, now: Timestamp) {
+        let shift = Shift {
+            now,
+            ago: Duration::ZERO,
+            steps: None,
+        };
+        if self.charge.is_none() {
+            return self.void();
+        }
+        let ruled = kept.ask(from, &self.query, self.aggregation, shift, usize::MAX);
+        let Ok(ruled) = ruled else {
+            return self.void();
+        };
+        let row = ruled.rows.into_iter().next();
+        let answer = row.and_then(|(_, values)| values.into_iter().next().flatten());
+        self.value
+            .store(answer.unwrap_or(f64::NAN).to_bits(), Relaxed);
+    }
+
     /// There is no answer.
     pub(crate) fn void(&self) {
         self.value.store(f64::NAN.to_bits(), Relaxed);
@@ -140,7 +165,7 @@ impl<K: Kind> Selection<K, Over> {
     /// Keeps the answer to this question up to date with each tick; the first one is given at once. A question that makes no
     /// sense, and one about a metric that is not there yet, has no answer; `health()` names both.
     ///
-    /// Cost: each tick asks the question once.
+    /// Cost: that of a question now; then each tick looks at what came into the window and what left it.
     pub fn watch(&self, aggregation: Aggregation) -> Watch {
         let from = self.from.as_ref();
         // A selection over a window is of a store; only those of rules are of none.

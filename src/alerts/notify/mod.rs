@@ -55,6 +55,7 @@ pub(crate) struct Counts {
 
 /// How callbacks fare, all together. Shown as a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct CallbackStats {
     /// Subscriptions, those of channels included.
