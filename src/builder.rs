@@ -12,7 +12,10 @@ use crate::{
     recorder::RecallRecorder,
 };
 use parking_lot::Mutex;
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Chooses what a store keeps, and brings it to life.
 ///
@@ -35,6 +38,7 @@ pub struct RecallBuilder {
     #[cfg(feature = "http")]
     serve: Vec<(String, ServeOptions)>,
     collects: Vec<Collect>,
+    black_box: Option<PathBuf>,
 }
 
 /// Begins to collect something.
@@ -267,6 +271,25 @@ impl RecallBuilder {
         self
     }
 
+    /// A panic writes a [dump](Recall::dump) to `path`, over whatever is there, with its message and place: as much as the
+    /// finest tier of history keeps. Default: none.
+    ///
+    /// A hook is chained behind the one that the program has. It has the file written by another thread and waits two
+    /// seconds at most, so a panic inside of a tick or of a registration is none that hangs. A program that survives its
+    /// panics gets no more than a file a minute.
+    ///
+    /// ```
+    /// # let path = std::env::temp_dir().join("doc-black-box.json");
+    /// let (_recorder, recall) = metrics_recall::Recall::builder().dump_on_panic(&path).build()?;
+    /// # drop(recall);
+    /// # let _ = std::panic::take_hook();
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    pub fn dump_on_panic(mut self, path: impl AsRef<Path>) -> Self {
+        self.black_box = Some(path.as_ref().to_owned());
+        self
+    }
+
     /// A store that the caller ticks, not installed. Only callbacks of alerts, and a sidecar, have threads.
     ///
     /// # Errors
@@ -276,6 +299,9 @@ impl RecallBuilder {
         let plan = self.config.plan()?;
         let recall = Recall::new(plan, self.clock.unwrap_or_default())?;
         recall.set_default_rules(!self.alerts.without_own, self.alerts.rules)?;
+        if let Some(path) = self.black_box {
+            recall.dump_on_panic(&path)?;
+        }
         subscribe(&recall, self.alerts.callbacks.into_inner());
         #[cfg(feature = "http")]
         serve(&recall, self.serve)?;
@@ -332,6 +358,9 @@ impl RecallBuilder {
             ));
         }
         let mut changes = global.plan().changes(&plan);
+        if self.black_box.is_some() {
+            changes.push("a dump_on_panic, whose hook is set once".to_owned());
+        }
         if self.clock.is_some() {
             changes.push("another clock".to_owned());
         }

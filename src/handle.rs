@@ -1,5 +1,7 @@
 //! What the application keeps: questions, memory, health, and the life of the store.
 
+mod black_box;
+mod dump;
 mod render;
 
 #[cfg(feature = "http")]

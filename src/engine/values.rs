@@ -2,7 +2,7 @@
 
 use super::core::{Asked, Core};
 use crate::{
-    live::{Busy, Counter, Gauge, Grain, Histogram, remove::is_shown},
+    live::{Busy, Counter, Gauge, Grain, Histogram, Name, remove::is_shown},
     model::{Labels, MetricKind},
     util::text::Shown,
 };
@@ -62,21 +62,30 @@ impl fmt::Display for SeriesValue {
 impl Core {
     /// All series of a kind, by name and labels. A gauge without a value is left out.
     pub(crate) fn values(&self, kind: MetricKind) -> Vec<SeriesValue> {
+        self.values_where(kind, None)
+    }
+
+    /// As [`Core::values`], of one metric.
+    pub(crate) fn values_of(&self, kind: MetricKind, name: &str) -> Vec<SeriesValue> {
+        self.values_where(kind, Some(name))
+    }
+
+    fn values_where(&self, kind: MetricKind, only: Option<&str>) -> Vec<SeriesValue> {
         // What an allocation emits while a shard is locked must not look for that lock.
         let _busy = Busy::enter();
         let mut all = match kind {
-            MetricKind::Counter => self.values_in::<Counter>(|entry| {
+            MetricKind::Counter => self.values_in::<Counter>(only, |entry| {
                 let grain = entry.cells.series()?.name.grain;
                 Some(match grain {
                     Grain::Whole => Value::Counter(entry.total()),
                     Grain::Millionth => Value::Fraction(grain.of(entry.total())),
                 })
             }),
-            MetricKind::Gauge => self.values_in::<Gauge>(|entry| {
+            MetricKind::Gauge => self.values_in::<Gauge>(only, |entry| {
                 let now = entry.now();
                 (!now.is_nan()).then_some(Value::Gauge(now))
             }),
-            MetricKind::Histogram => self.values_in::<Histogram>(|entry| {
+            MetricKind::Histogram => self.values_in::<Histogram>(only, |entry| {
                 let memory = &entry.memory;
                 Some(Value::Histogram {
                     count: memory.count,
@@ -105,11 +114,12 @@ impl Core {
 
     fn values_in<K: Asked>(
         &self,
+        only: Option<&str>,
         value: impl Fn(&crate::live::Entry<K>) -> Option<Value>,
     ) -> Vec<SeriesValue> {
         let registry = K::registry(&self.live);
         let mut all = Vec::new();
-        registry.walk_names(|name| {
+        let mut add = |name: &Name| {
             if !registry.shows(name) {
                 return;
             }
@@ -124,7 +134,11 @@ impl Core {
                 });
                 all.extend(found.flatten());
             });
-        });
+        };
+        match only {
+            Some(name) => registry.find_name(name).iter().for_each(|name| add(name)),
+            None => registry.walk_names(|name| add(name)),
+        }
         all
     }
 }

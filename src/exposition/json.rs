@@ -49,7 +49,8 @@ pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-fn float(x: f64, out: &mut Vec<u8>) {
+/// Appends a number; those that JSON has not are texts.
+pub(crate) fn float(x: f64, out: &mut Vec<u8>) {
     if x.is_finite() {
         number::float(x, out);
     } else {

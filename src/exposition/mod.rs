@@ -2,7 +2,7 @@
 //! the traversal, in the nouns of `model::family`.
 
 mod family;
-mod json;
+pub(crate) mod json;
 mod names;
 mod number;
 #[cfg(feature = "protobuf")]
