@@ -9,11 +9,14 @@ use crate::{
     config::{Config, HistogramRule, MemoryProfile, ProfileConfig, RetentionRule},
     error::Error,
     handle::Recall,
+    live::tee::{self, Chore, Tee},
     recorder::RecallRecorder,
 };
+use metrics::Recorder;
 use parking_lot::Mutex;
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -39,6 +42,27 @@ pub struct RecallBuilder {
     serve: Vec<(String, ServeOptions)>,
     collects: Vec<Collect>,
     black_box: Option<PathBuf>,
+    beside: Beside,
+}
+
+/// Recorders that are fed as this one is.
+#[derive(Default)]
+struct Beside {
+    recorders: Vec<Box<dyn Recorder + Send + Sync>>,
+    chores: Vec<Chore>,
+}
+
+impl std::fmt::Debug for Beside {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} recorders", self.recorders.len())
+    }
+}
+
+impl Beside {
+    fn tee(self) -> Option<Arc<Tee>> {
+        let inner = tee::together(self.recorders)?;
+        Some(Arc::new(Tee::new(inner, self.chores)))
+    }
 }
 
 /// Begins to collect something.
@@ -271,6 +295,64 @@ impl RecallBuilder {
         self
     }
 
+    /// Feeds another recorder, too: an exporter that the program has, say. Called again, one more. Default: none.
+    ///
+    /// The other recorder is asked for a handle once for each thread and series, and not with each macro call; the handle is
+    /// kept beside ours, and made anew when nobody used it for two seconds, or two ticks if they are longer. So its own
+    /// idle timeout, of three seconds or more, makes no handle deaf. It gets the series as this store has them: labels
+    /// sorted, without empty ones, and keys that a limit refuses as their metric's overflow series. A panic of it is
+    /// caught and named in [`Recall::health`]. What it keeps is not in the memory budget.
+    ///
+    /// ```
+    /// use metrics_exporter_prometheus::PrometheusBuilder;
+    ///
+    /// let exporter = PrometheusBuilder::new().build_recorder();
+    /// let scrape = exporter.handle();
+    /// let (recorder, recall) = metrics_recall::Recall::builder().tee(exporter).build()?;
+    /// recorder.scope(|| metrics::counter!("orders_total").increment(3));
+    /// assert_eq!(recall.counters("orders_total").total(), Some(3));
+    /// assert!(scrape.render().contains("orders_total 3"));
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    pub fn tee(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
+        self.beside.recorders.push(Box::new(recorder));
+        self
+    }
+
+    /// As [`tee`](Self::tee), for `metrics-exporter-prometheus`: gives the builder back, and the exporter's handle, whose
+    /// `render` is served as before.
+    ///
+    /// Every five seconds a tick does the exporter's upkeep. So histograms that nobody scrapes do not grow, and no runtime
+    /// is needed. The exporter's own listener and push gateway are not started; serve `handle.render()`.
+    ///
+    /// # Errors
+    ///
+    /// None so far. The signature leaves room for what later versions of the exporter may refuse.
+    ///
+    /// ```
+    /// use metrics_exporter_prometheus::PrometheusBuilder;
+    ///
+    /// let builder = metrics_recall::Recall::builder();
+    /// let (builder, handle) = builder.prometheus_exporter(PrometheusBuilder::new())?;
+    /// let (recorder, _recall) = builder.build()?; // in a program: `.install()?`
+    /// recorder.scope(|| metrics::counter!("orders_total").increment(3));
+    /// assert!(handle.render().contains("orders_total 3"));
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    #[cfg(feature = "prometheus-exporter")]
+    pub fn prometheus_exporter(
+        mut self,
+        exporter: metrics_exporter_prometheus::PrometheusBuilder,
+    ) -> Result<(Self, metrics_exporter_prometheus::PrometheusHandle), Error> {
+        let recorder = exporter.build_recorder();
+        let handle = recorder.handle();
+        let upkeep = handle.clone();
+        self.beside
+            .chores
+            .push(Box::new(move || upkeep.run_upkeep()));
+        Ok((self.tee(recorder), handle))
+    }
+
     /// A panic writes a [dump](Recall::dump) to `path`, over whatever is there, with its message and place: as much as the
     /// finest tier of history keeps. Default: none.
     ///
@@ -297,7 +379,8 @@ impl RecallBuilder {
     /// For settings outside of their ranges, all of them at once; and those of [`Recall::serve_with`], if it is to be served.
     pub fn build(self) -> Result<(RecallRecorder, Recall), Error> {
         let plan = self.config.plan()?;
-        let recall = Recall::new(plan, self.clock.unwrap_or_default())?;
+        let clock = self.clock.unwrap_or_default();
+        let recall = Recall::new(plan, clock, self.beside.tee())?;
         recall.set_default_rules(!self.alerts.without_own, self.alerts.rules)?;
         if let Some(path) = self.black_box {
             recall.dump_on_panic(&path)?;
@@ -358,6 +441,9 @@ impl RecallBuilder {
             ));
         }
         let mut changes = global.plan().changes(&plan);
+        if !self.beside.recorders.is_empty() {
+            changes.push("another recorder beside it".to_owned());
+        }
         if self.black_box.is_some() {
             changes.push("a dump_on_panic, whose hook is set once".to_owned());
         }

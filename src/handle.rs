@@ -17,7 +17,7 @@ use crate::{
     error::Error,
     insights::{self, Insight, Subject},
     intake::FractionalCounter,
-    live::Live,
+    live::{Live, tee::Tee},
     model::{MetricKind, Timestamp},
     query::{Ask, Counters, Gauges, Histograms, Selection},
 };
@@ -45,8 +45,8 @@ pub struct Recall(Arc<Core>);
 static GLOBAL: OnceLock<Recall> = OnceLock::new();
 
 impl Recall {
-    pub(crate) fn new(plan: Plan, clock: Clock) -> Result<Self, Error> {
-        Core::new(plan, clock).map(Self)
+    pub(crate) fn new(plan: Plan, clock: Clock, tee: Option<Arc<Tee>>) -> Result<Self, Error> {
+        Core::new(plan, clock, tee).map(Self)
     }
 
     /// The alert rules that the store begins with.

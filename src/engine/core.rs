@@ -23,6 +23,7 @@ use crate::{
         key::OVERFLOW,
         registry::{Limits, Registry},
         remove::is_shown,
+        tee::Tee,
     },
     model::{MetricKind, Timestamp, frame::SeriesId, schema::Schema},
     query::{Aggregation, Ask, Found, Member, Membership, Missing, Query, Sum, Values, Watch},
@@ -125,7 +126,11 @@ impl Counts {
 }
 
 impl Core {
-    pub(crate) fn new(mut plan: Plan, clock: Clock) -> Result<Arc<Self>, Error> {
+    pub(crate) fn new(
+        mut plan: Plan,
+        clock: Clock,
+        tee: Option<Arc<Tee>>,
+    ) -> Result<Arc<Self>, Error> {
         let budget = plan.budget;
         let build = || -> Result<Self, Full> {
             let ledger = Arc::new(Ledger::new(plan.budget));
@@ -134,7 +139,7 @@ impl Core {
                 metrics: plan.metrics,
                 schema: plan.schema,
             };
-            let live = Arc::new(Live::shaped(ledger.clone(), limits, &plan.shapes)?);
+            let live = Arc::new(Live::shaped(ledger.clone(), limits, &plan.shapes, tee)?);
             let rules = std::mem::take(&mut plan.rules);
             live.classes.change(|_| Ok::<_, Full>(rules))?;
             let engine = Engine::new(&plan, &clock, ledger.clone())?;

@@ -224,6 +224,12 @@ impl Core {
 
     fn tick_reasons(&self, reasons: &mut Vec<String>) {
         let counts = &self.counts;
+        match self.live.tee.as_ref().map_or(0, |tee| tee.panicked.recent()) {
+            0 => {}
+            n => reasons.push(format!(
+                "the recorder beside this store panicked {n} times, and misses what it was told then (`tee`)"
+            )),
+        }
         match counts.lost.recent() {
             0 => {}
             n => reasons.push(format!(
@@ -303,7 +309,8 @@ mod tests {
     #[test]
     fn late_ticks_are_forgotten_as_all_else() {
         let (clock, hands) = Clock::manual();
-        let core = Core::new(Config::default().plan().expect("a plan"), clock).expect("a store");
+        let core =
+            Core::new(Config::default().plan().expect("a plan"), clock, None).expect("a store");
         let tick = |n: u64, every: u64| {
             for _ in 0..n {
                 hands.advance(secs(every));

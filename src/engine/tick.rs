@@ -208,6 +208,9 @@ impl Engine {
             core.turn();
         }
         self.lower_budget(core);
+        if let Some(tee) = &core.live.tee {
+            tee.turn(end_ns);
+        }
         Done {
             tick: Tick {
                 at: Timestamp::from_millis(span.wall_ms),
@@ -260,6 +263,9 @@ impl Core {
             if let Some(_ticking) = Ticking::enter() {
                 self.update_watches();
                 self.evaluate_alerts(done.end_ns, done.tick.at);
+            }
+            if let Some(tee) = &self.live.tee {
+                tee.do_chores(done.end_ns);
             }
             done.tick
         });

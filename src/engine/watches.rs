@@ -180,7 +180,8 @@ mod tests {
     #[test]
     fn a_watch_that_panics_is_named_and_is_no_tick_that_panicked() {
         let (clock, _hands) = Clock::manual();
-        let core = Core::new(Config::default().plan().expect("a plan"), clock).expect("a store");
+        let core =
+            Core::new(Config::default().plan().expect("a plan"), clock, None).expect("a store");
         let ask = Selection::<Counters>::new(core.clone(), "orders").over(mins(1));
         let watch = ask.watch(Aggregation::Rate);
         for _ in 0..2 {

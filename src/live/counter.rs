@@ -7,12 +7,14 @@ use super::{
     name::Grain,
     series::{Cells, Entry, Kind, Series, UNOWNED},
     stripes::Stripes,
+    tee::Teed,
 };
 use crate::{
     ledger::Part,
     model::MetricKind,
     util::sync::{Arc, AtomicBool, AtomicU64, OnceBox},
 };
+use metrics::{Key, Metadata, Recorder};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The kind.
@@ -31,10 +33,17 @@ pub(crate) struct CounterCell {
     owned: AtomicU64,
     /// Written by every other thread, while there are no stripes.
     foreign: AtomicU64,
-    /// Hung here by the tick when foreign threads write a lot. From then on the owner writes to a stripe as well, so
-    /// that this cell's cache line, which everybody reads, is nobody's to write.
-    stripes: OnceBox<Stripes>,
+    hung: OnceBox<Hung>,
     series: Arc<Series<Counter>>,
+}
+
+/// What few cells have.
+#[derive(Debug)]
+struct Hung {
+    /// Hung here by the tick when foreign threads write a lot. From then on the owner writes to a stripe as well, so
+    /// that the cell's cache line, which everybody reads, is nobody's to write.
+    stripes: OnceBox<Stripes>,
+    teed: Option<Teed<Counter>>,
 }
 
 /// What `absolute` sets; one a series, never one a thread, or floors would add up.
@@ -95,12 +104,33 @@ impl CounterCell {
     /// `me` is the writing thread's id.
     #[inline(always)]
     pub(crate) fn add(&self, value: u64, me: u32) {
-        if self.owner == me && self.stripes.get().is_none() {
-            let now = self.owned.load(Relaxed);
-            self.owned.store(now.wrapping_add(value), Relaxed);
+        match self.hung.get() {
+            None if self.owner == me => self.add_owned(value),
+            None => self.add_foreign(value, me),
+            Some(hung) => self.add_hung(hung, value, me),
+        }
+    }
+
+    #[inline(always)]
+    fn add_owned(&self, value: u64) {
+        let now = self.owned.load(Relaxed);
+        self.owned.store(now.wrapping_add(value), Relaxed);
+    }
+
+    #[inline]
+    fn add_hung(&self, hung: &Hung, value: u64, me: u32) {
+        if self.owner == me && hung.stripes.get().is_none() {
+            self.add_owned(value);
         } else {
             self.add_foreign(value, me);
         }
+        if let Some(teed) = &hung.teed {
+            teed.forward(&self.series, |inner| inner.increment(value));
+        }
+    }
+
+    fn stripes(&self) -> Option<&Stripes> {
+        self.hung.get()?.stripes.get()
     }
 
     #[inline]
@@ -115,7 +145,7 @@ impl CounterCell {
     /// Adds to what nobody owns.
     #[inline]
     pub(crate) fn add_grains(&self, value: u64, me: u32) {
-        match self.stripes.get() {
+        match self.stripes() {
             None => self.foreign.fetch_add(value, Relaxed),
             Some(stripes) => stripes.of(me).fetch_add(value, Relaxed),
         };
@@ -141,7 +171,7 @@ impl CounterCell {
     /// What this cell holds.
     #[inline]
     pub(crate) fn sum(&self) -> u64 {
-        let striped = self.stripes.get().map_or(0, Stripes::sum);
+        let striped = self.stripes().map_or(0, Stripes::sum);
         self.owned
             .load(Relaxed)
             .wrapping_add(self.foreign.load(Relaxed))
@@ -162,12 +192,25 @@ impl CounterCell {
     }
 
     pub(crate) fn is_striped(&self) -> bool {
-        self.stripes.get().is_some()
+        self.stripes().is_some()
     }
 
-    /// False: there were stripes already, and these are dropped.
+    /// Bytes to reserve before [`CounterCell::hang`].
+    pub(crate) fn stripes_bytes(&self) -> usize {
+        let hung = self.hung.get().map_or(size_of::<Hung>(), |_| 0);
+        size_of::<Stripes>() + hung
+    }
+
+    /// False: there were stripes already, and these are dropped. Only the tick calls it.
     pub(crate) fn hang(&self, stripes: Box<Stripes>) -> bool {
-        self.stripes.set(stripes).is_ok()
+        if let Some(hung) = self.hung.get() {
+            return hung.stripes.set(stripes).is_ok();
+        }
+        let hung = Hung {
+            stripes: OnceBox::new(),
+            teed: None,
+        };
+        hung.stripes.set(stripes).is_ok() && self.hung.set(Box::new(hung)).is_ok()
     }
 
     /// Takes over what a cell held that no longer exists. That cell may have been the only one that knew of the floor.
@@ -216,10 +259,27 @@ impl Kind for Counter {
     type Shared = Floor;
     type Cell = CounterCell;
     type Memory = CounterMemory;
+    type Handle = metrics::Counter;
+    const TEED: usize = size_of::<Hung>();
+
+    fn register(recorder: &dyn Recorder, key: &Key, metadata: &Metadata<'_>) -> metrics::Counter {
+        recorder.register_counter(key, metadata)
+    }
+
+    fn teed(cell: &CounterCell) -> Option<&Teed<Self>> {
+        cell.hung.get()?.teed.as_ref()
+    }
 
     fn cell(owner: u32, series: Arc<Series<Self>>) -> CounterCell {
         let floored = series.shared.first.load(Relaxed) != UNSET;
         let grain = series.name.grain;
+        let hung = OnceBox::new();
+        if let Some(tee) = &series.name.tee {
+            let teed = Some(Teed::new(tee.clone()));
+            let stripes = OnceBox::new();
+            // It is empty.
+            let _ = hung.set(Box::new(Hung { stripes, teed }));
+        }
         CounterCell {
             owner: if grain == Grain::Whole {
                 owner
@@ -230,7 +290,7 @@ impl Kind for Counter {
             floored: AtomicBool::new(floored),
             owned: AtomicU64::new(0),
             foreign: AtomicU64::new(0),
-            stripes: OnceBox::new(),
+            hung,
             series,
         }
     }
@@ -249,7 +309,11 @@ impl Kind for Counter {
     }
 
     fn hangs_on(cell: &CounterCell) -> usize {
-        cell.stripes.get().map_or(0, |_| size_of::<Stripes>())
+        let Some(hung) = cell.hung.get() else {
+            return 0;
+        };
+        let own = hung.teed.as_ref().map_or(size_of::<Hung>(), |_| 0);
+        own + hung.stripes.get().map_or(0, |_| size_of::<Stripes>())
     }
 
     fn hangs_on_series(_: &Series<Self>) -> usize {
@@ -266,6 +330,9 @@ impl metrics::CounterFn for CounterCell {
 
     fn absolute(&self, value: u64) {
         self.raise_to(value.saturating_mul(self.grain.per_one()));
+        if let Some(teed) = Counter::teed(self) {
+            teed.forward(&self.series, |inner| inner.absolute(value));
+        }
     }
 }
 

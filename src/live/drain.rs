@@ -234,6 +234,8 @@ impl<K: Visit> Registry<K> {
             let hung = K::hangs_on(&cell);
             K::leave(cell, &series, &mut carry);
             self.ledger.release(K::HUNG, hung);
+            self.ledger
+                .release(Part::Series, Series::<K>::beside(&series.name));
             *left = true;
             Ok(())
         };

@@ -1,7 +1,10 @@
 //! Gauge cells: the last value of all threads, and the extremes since the last tick, so that a spike between two ticks
 //! is seen.
 
-use super::series::{Entry, Kind, Series};
+use super::{
+    series::{Entry, Kind, Series},
+    tee::Teed,
+};
 use crate::{
     ledger::Part,
     model::MetricKind,
@@ -10,6 +13,7 @@ use crate::{
         sync::{Arc, AtomicI64, AtomicU64},
     },
 };
+use metrics::{Key, Metadata, Recorder};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// The kind.
@@ -22,6 +26,7 @@ pub(crate) enum Gauge {}
 pub(crate) struct GaugeCell {
     owner: u32,
     series: Arc<Series<Gauge>>,
+    teed: Option<Box<Teed<Gauge>>>,
 }
 
 /// The value and its extremes.
@@ -195,9 +200,25 @@ impl Kind for Gauge {
     type Shared = Level;
     type Cell = GaugeCell;
     type Memory = GaugeMemory;
+    type Handle = metrics::Gauge;
+    const TEED: usize = size_of::<Teed<Self>>();
+
+    fn register(recorder: &dyn Recorder, key: &Key, metadata: &Metadata<'_>) -> metrics::Gauge {
+        recorder.register_gauge(key, metadata)
+    }
+
+    fn teed(cell: &GaugeCell) -> Option<&Teed<Self>> {
+        cell.teed.as_deref()
+    }
 
     fn cell(owner: u32, series: Arc<Series<Self>>) -> GaugeCell {
-        GaugeCell { owner, series }
+        let teed = series.name.tee.as_ref();
+        let teed = teed.map(|tee| Box::new(Teed::new(tee.clone())));
+        GaugeCell {
+            owner,
+            series,
+            teed,
+        }
     }
 
     fn owner(cell: &GaugeCell) -> u32 {
@@ -223,15 +244,24 @@ impl Kind for Gauge {
 impl metrics::GaugeFn for GaugeCell {
     fn increment(&self, value: f64) {
         self.add(value);
+        if let Some(teed) = &self.teed {
+            teed.forward(&self.series, |inner| inner.increment(value));
+        }
     }
 
     fn decrement(&self, value: f64) {
         self.add(-value);
+        if let Some(teed) = &self.teed {
+            teed.forward(&self.series, |inner| inner.decrement(value));
+        }
     }
 
     #[inline]
     fn set(&self, value: f64) {
         self.set_to(value);
+        if let Some(teed) = &self.teed {
+            teed.forward(&self.series, |inner| inner.set(value));
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
     name::Name,
     series::{Kind, Series},
     tally::Tally,
+    tee::Teed,
 };
 use crate::{
     ledger::{Ledger, Part},
@@ -22,6 +23,7 @@ use crate::{
         sync::{Arc, AtomicI64, AtomicU64, OnceBox, Order, order},
     },
 };
+use metrics::{Key, Metadata, Recorder};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// The kind.
@@ -36,6 +38,7 @@ pub(crate) struct HistogramCell {
     schema: &'static Schema,
     owned: Owned,
     series: Arc<Series<Histogram>>,
+    teed: Option<Box<Teed<Histogram>>>,
 }
 
 /// The single writer's part.
@@ -455,13 +458,26 @@ impl Kind for Histogram {
     type Shared = Shared;
     type Cell = HistogramCell;
     type Memory = HistogramMemory;
+    type Handle = metrics::Histogram;
+    const TEED: usize = size_of::<Teed<Self>>();
+
+    fn register(recorder: &dyn Recorder, key: &Key, metadata: &Metadata<'_>) -> metrics::Histogram {
+        recorder.register_histogram(key, metadata)
+    }
+
+    fn teed(cell: &HistogramCell) -> Option<&Teed<Self>> {
+        cell.teed.as_deref()
+    }
 
     fn cell(owner: u32, series: Arc<Series<Self>>) -> HistogramCell {
+        let teed = series.name.tee.as_ref();
+        let teed = teed.map(|tee| Box::new(Teed::new(tee.clone())));
         HistogramCell {
             owner,
             schema: series.name.schema,
             owned: Owned::default(),
             series,
+            teed,
         }
     }
 
@@ -490,11 +506,17 @@ impl metrics::HistogramFn for HistogramCell {
     #[inline]
     fn record(&self, value: f64) {
         self.put_one(value, crate::util::thread::me());
+        if let Some(teed) = &self.teed {
+            teed.forward(&self.series, |inner| inner.record(value));
+        }
     }
 
     fn record_many(&self, value: f64, count: usize) {
         if count > 0 {
             self.put(value, count as u64, crate::util::thread::me());
+            if let Some(teed) = &self.teed {
+                teed.forward(&self.series, |inner| inner.record_many(value, count));
+            }
         }
     }
 }

@@ -25,6 +25,7 @@ pub(crate) mod remove;
 mod series;
 mod stripes;
 mod tally;
+pub(crate) mod tee;
 #[cfg(not(loom))]
 mod threads;
 mod visit;
@@ -47,6 +48,7 @@ use self::{
     describe::Descriptions,
     offenders::Offenders,
     registry::{Folds, Limits, Registry},
+    tee::Tee,
 };
 use crate::{
     ledger::{Full, Ledger, Part},
@@ -74,6 +76,8 @@ pub(crate) struct Live {
     pub(crate) reentrant: Recent,
     /// Probes of the facade that arrived here.
     pub(crate) probed: std::sync::atomic::AtomicU64,
+    /// The recorder beside this one.
+    pub(crate) tee: Option<std::sync::Arc<Tee>>,
 }
 
 impl Live {
@@ -82,10 +86,10 @@ impl Live {
     /// [`Full`] when the budget cannot hold even an empty store.
     #[cfg(test)]
     pub(crate) fn new(ledger: Arc<Ledger>, limits: Limits) -> Result<Self, Full> {
-        Self::shaped(ledger, limits, &[])
+        Self::shaped(ledger, limits, &[], None)
     }
 
-    /// With rules of how histograms are exposed.
+    /// With rules of how histograms are exposed, and a recorder beside it.
     ///
     /// # Errors
     ///
@@ -94,6 +98,7 @@ impl Live {
         ledger: Arc<Ledger>,
         limits: Limits,
         shapes: &[ShapeRule],
+        tee: Option<std::sync::Arc<Tee>>,
     ) -> Result<Self, Full> {
         static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
         fork::settle();
@@ -111,6 +116,7 @@ impl Live {
                 offenders.clone(),
                 classes.clone(),
                 folds.clone(),
+                tee.clone(),
             )?,
             gauges: Registry::new(
                 ledger.clone(),
@@ -118,6 +124,7 @@ impl Live {
                 offenders.clone(),
                 classes.clone(),
                 folds.clone(),
+                tee.clone(),
             )?,
             histograms: Registry::new(
                 ledger.clone(),
@@ -125,6 +132,7 @@ impl Live {
                 offenders.clone(),
                 classes.clone(),
                 folds.clone(),
+                tee.clone(),
             )?,
             descriptions: Descriptions::new(ledger.clone(), most)?,
             offenders,
@@ -132,6 +140,7 @@ impl Live {
             ledger,
             reentrant: Recent::new(),
             probed: std::sync::atomic::AtomicU64::new(0),
+            tee,
         })
     }
 
@@ -168,6 +177,9 @@ impl Live {
         self.histograms.turn();
         self.descriptions.refused.turn();
         self.reentrant.turn();
+        if let Some(tee) = &self.tee {
+            tee.panicked.turn();
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What all series of one name and kind share.
 
-use super::marks::Marks;
+use super::{marks::Marks, tee::Tee};
 use crate::{
     ledger::{Ledger, Part},
     model::{frame::SeriesId, schema::Schema, shape::Fold},
@@ -35,6 +35,8 @@ pub(crate) struct Name {
     overflow_used: AtomicBool,
     /// The metric was deleted, and nothing has come to it since that anybody saw.
     gone: AtomicBool,
+    /// The recorder beside this one.
+    pub(crate) tee: Option<std::sync::Arc<Tee>>,
     /// Values that are not numbers, or infinite where that has no meaning.
     pub(crate) odd: Recent,
     /// Goes up with each change of what is shown of the metric that `members` does not count.
@@ -131,6 +133,7 @@ impl Name {
         fold: Fold,
         grain: Grain,
         ledger: Arc<Ledger>,
+        tee: Option<std::sync::Arc<Tee>>,
     ) -> Self {
         let text: std::borrow::Cow<'static, str> = key.name_shared().into();
         let address = match &text {
@@ -149,6 +152,7 @@ impl Name {
             denied: Recent::new(),
             overflow_used: AtomicBool::new(false),
             gone: AtomicBool::new(false),
+            tee,
             odd: Recent::new(),
             turns: AtomicU64::new(0),
         }

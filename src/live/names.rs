@@ -90,6 +90,7 @@ impl<K: Kind> Registry<K> {
             self.folds.of(text),
             grain,
             self.ledger.clone(),
+            self.tee.clone(),
         ));
         let claim = self.classes.claim(&Subject {
             name: text,

@@ -11,6 +11,7 @@ use super::{
     names::NameShard,
     offenders::Offenders,
     series::{Cells, END, Entry, Kind, Pins, Series, UNOWNED},
+    tee::Tee,
     zombies::Zombie,
 };
 use crate::{
@@ -125,6 +126,8 @@ pub(crate) struct Registry<K: Kind> {
     pub(super) seed: Seed,
     pub(super) limits: Limits,
     pub(super) folds: Arc<Folds>,
+    /// The recorder beside this one.
+    pub(super) tee: Option<std::sync::Arc<Tee>>,
     /// Series with cells.
     pub(crate) live: AtomicUsize,
     pub(super) name_count: AtomicUsize,
@@ -155,6 +158,7 @@ impl<K: Kind> Registry<K> {
         offenders: Arc<Offenders>,
         classes: Arc<Classes>,
         folds: Arc<Folds>,
+        tee: Option<std::sync::Arc<Tee>>,
     ) -> Result<Self, Full> {
         let shards = layout::vec::<Mutex<Shard<K>>>(SHARDS);
         let names = layout::vec::<Mutex<NameShard<K>>>(NAME_SHARDS);
@@ -170,6 +174,7 @@ impl<K: Kind> Registry<K> {
             seed: Seed::random(),
             limits,
             folds,
+            tee,
             live: AtomicUsize::new(0),
             name_count: AtomicUsize::new(0),
             nameless: Recent::new(),
@@ -302,7 +307,8 @@ impl<K: Kind> Registry<K> {
         if let Cells::Ghost(series) = &entry.cells {
             let series = series.clone();
             self.admit_live(&series.name)?;
-            if let Err(full) = self.ledger.reserve(Part::Series, layout::arc::<K::Cell>()) {
+            let bytes = Series::<K>::cell_bytes(&series.name);
+            if let Err(full) = self.ledger.reserve(Part::Series, bytes) {
                 self.retract_live(&series.name);
                 return Err(full);
             }
@@ -332,8 +338,8 @@ impl<K: Kind> Registry<K> {
             _ if len == capacity => layout::vec::<Arc<K::Cell>>(larger),
             _ => 0,
         };
-        self.ledger
-            .reserve(Part::Series, layout::arc::<K::Cell>() + room)?;
+        let bytes = Series::<K>::cell_bytes(&series.name);
+        self.ledger.reserve(Part::Series, bytes + room)?;
         let cell = Arc::new(K::cell(me, series));
         match std::mem::replace(&mut entry.cells, Cells::Free(END)) {
             Cells::Many(mut cells) => {
@@ -380,7 +386,7 @@ impl<K: Kind> Registry<K> {
         let pins = self.pins.growth(pin_of(id));
         let mut members = fork::lock(&name.members).ok_or(Full)?;
         let index = entries + table + pins + members.growth();
-        let own = Series::<K>::bytes(labels) + layout::arc::<K::Cell>();
+        let own = Series::<K>::bytes(labels) + Series::<K>::cell_bytes(name);
         let reserved = self.ledger.reserve(Part::Series, own).and_then(|()| {
             let index = self.ledger.reserve(Part::Index, index);
             index.inspect_err(|_| self.ledger.release(Part::Series, own))

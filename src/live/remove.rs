@@ -108,8 +108,10 @@ impl<K: Visit> Registry<K> {
         let take = |cell: Arc<K::Cell>| -> Result<(), Arc<K::Cell>> {
             let cell = self.unwrap_cell(id, cell)?;
             let hung = K::hangs_on(&cell);
+            let beside = Series::<K>::beside(&K::series(&cell).name);
             drop(cell);
             self.ledger.release(K::HUNG, hung);
+            self.ledger.release(Part::Series, beside);
             Ok(())
         };
         let is_free = |cell: &Arc<K::Cell>| Arc::strong_count(cell) == 1;

@@ -1,6 +1,6 @@
 //! What one series is, for every kind: its key, its cells, and what the tick remembers of it.
 
-use super::name::Name;
+use super::{name::Name, tee::Teed};
 use crate::{
     ledger::Part,
     model::{
@@ -13,6 +13,7 @@ use crate::{
         sync::{Arc, AtomicU32, OnceBox, Order, Weak, order},
     },
 };
+use metrics::{Key, Metadata, Recorder};
 use std::sync::atomic::Ordering::{Acquire, Release};
 
 /// A kind of metric as the registry sees it. The hot path is in the kinds' cells; this is for the slow path and the
@@ -34,6 +35,18 @@ pub(crate) trait Kind: Sized + Send + Sync + 'static {
     fn owner(cell: &Self::Cell) -> u32;
 
     fn series(cell: &Self::Cell) -> &Arc<Series<Self>>;
+
+    /// A handle of another recorder.
+    type Handle: Send + Sync;
+
+    /// Asks another recorder for a handle.
+    fn register(recorder: &dyn Recorder, key: &Key, metadata: &Metadata<'_>) -> Self::Handle;
+
+    /// What the cell has of another recorder.
+    fn teed(cell: &Self::Cell) -> Option<&Teed<Self>>;
+
+    /// Bytes that hang on each cell when there is another recorder.
+    const TEED: usize;
 
     /// A series that was evicted gets a cell again: it goes on where it stopped.
     fn revive(cell: &Self::Cell, memory: &Self::Memory);
@@ -65,6 +78,16 @@ impl<K: Kind> Series<K> {
     /// Bytes of the series itself, its `Arc` included.
     pub(crate) fn bytes(labels: &[u8]) -> usize {
         layout::arc::<Self>() + labels.len()
+    }
+
+    /// Bytes that hang on each cell for another recorder.
+    pub(super) fn beside(name: &Name) -> usize {
+        name.tee.as_ref().map_or(0, |_| K::TEED)
+    }
+
+    /// Bytes of a cell of the metric, its `Arc` included.
+    pub(super) fn cell_bytes(name: &Name) -> usize {
+        layout::arc::<K::Cell>() + Self::beside(name)
     }
 }
 

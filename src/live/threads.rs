@@ -302,6 +302,9 @@ impl Live {
             me => me,
         };
         let grant = K::registry(self).acquire(key, metadata, me, own)?;
+        if let Some(teed) = K::teed(&grant.cell) {
+            teed.introduce(K::series(&grant.cell), metadata);
+        }
         if grant.id.is_some() {
             self.remember(key, &grant, if own { PROMOTE_AFTER } else { 0 });
         }
@@ -350,6 +353,18 @@ impl Live {
         }
         if let Some(_busy) = Busy::enter() {
             self.descriptions.note(kind, name, unit, text);
+            self.describe_beside(kind, name, unit, text);
         }
+    }
+
+    /// Tells the other recorder. The thread is marked, and no lock is held.
+    fn describe_beside(&self, kind: MetricKind, name: &str, unit: Option<Unit>, text: &str) {
+        let Some(tee) = &self.tee else { return };
+        let (name, text) = (KeyName::from(name.to_owned()), text.to_owned().into());
+        tee.call(|inner| match kind {
+            MetricKind::Counter => inner.describe_counter(name, unit, text),
+            MetricKind::Gauge => inner.describe_gauge(name, unit, text),
+            MetricKind::Histogram => inner.describe_histogram(name, unit, text),
+        });
     }
 }

@@ -10,7 +10,6 @@ use super::{
     histogram::{HistogramCell, HistogramMemory, two_sum},
     lanes::{HOT, Traffic},
     series::{Cells, Entry, Kind, Series},
-    stripes::Stripes,
 };
 use crate::{
     ledger::{Ledger, Part},
@@ -115,7 +114,7 @@ fn hang_stripes(cells: &[Arc<CounterCell>], ledger: &Ledger) {
         if cell.is_striped() || cell.foreign() < STRIPE_FROM {
             continue;
         }
-        let bytes = size_of::<Stripes>();
+        let bytes = cell.stripes_bytes();
         if ledger.reserve(Part::Series, bytes).is_ok() && !cell.hang(Box::default()) {
             ledger.release(Part::Series, bytes);
         }
