@@ -16,6 +16,8 @@
 mod alerts;
 #[path = "scoreboard/alloc.rs"]
 mod alloc;
+#[path = "scoreboard/collect.rs"]
+mod collect;
 #[path = "scoreboard/history.rs"]
 mod history;
 #[path = "scoreboard/hot.rs"]

@@ -61,6 +61,8 @@ mod util;
 // Models of live cells need none of these, and loom has no threads for them.
 #[cfg(not(loom))]
 mod alerts;
+#[cfg(all(feature = "alloc", not(loom)))]
+pub mod alloc;
 #[cfg(not(loom))]
 mod builder;
 #[cfg(not(loom))]
@@ -104,6 +106,8 @@ pub mod fuzzing;
 pub use metrics;
 pub use model::{Labels, MetricKind, Timestamp};
 
+#[cfg(all(feature = "probes", not(loom)))]
+pub use collectors::probes;
 #[cfg(all(feature = "system", not(loom)))]
 pub use collectors::system;
 
@@ -115,7 +119,7 @@ pub use self::{
     },
     builder::RecallBuilder,
     clock::{Clock, ManualClock, mins, secs},
-    collectors::{Collecting, process},
+    collectors::{Collecting, PoolStatus, process},
     config::{HistogramRule, MemoryProfile, ProfileConfig, RetentionRule, Tier},
     engine::{
         CollectorStatus, Frame, Freed, Health, Memory, MetricInfo, Reader, Retention, SeriesValue,

@@ -15,6 +15,7 @@ use std::{
 const ALLOWED: &[(&str, &str)] = &[
     ("error", ""),
     ("clock", ""),
+    ("alloc", ""),
     ("util", ""),
     ("ledger", "error util"),
     ("model", "error"),
@@ -42,7 +43,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("export", "error util model exposition"),
     (
         "collectors",
-        "error clock util intake recorder engine handle",
+        "error clock alloc util intake recorder engine handle",
     ),
     ("ingest", "error clock util model intake exposition"),
     (

@@ -2,7 +2,7 @@
 
 use self::Unit::{Bytes, Calls, Nanos, Times, Yards};
 use crate::subject::Subject::{self, Facade, Mep, Recall};
-use crate::{alerts, history, hot, memory, questions, render, sites, store, timing};
+use crate::{alerts, collect, history, hot, memory, questions, render, sites, store, timing};
 
 /// What a row counts in, and which number its goal is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,9 @@ pub const GROUPS: &[Group] = &[
     group("handles", BOTH, 1, hot::handles),
     group("timing", ALL, 1, timing::timing),
     group("sampling", ALL, 1, timing::sampling),
+    group("collect", &[Recall], 1, collect::collect),
+    #[cfg(feature = "alloc")]
+    group("counted", &[Recall], 1, collect::counted),
     group("allocations", ALL, 1, memory::allocations),
     group("latency", BOTH, 3, store::latency),
     group("fresh", BOTH, 1, memory::fresh),
@@ -202,6 +205,23 @@ pub const ROWS: &[Row] = &[
         "... its drain at a tick or upkeep, per sample",
         Yards,
     ),
+    row("collect", "collect_process", "this process, one run", Nanos),
+    row(
+        "collect",
+        "collect_all",
+        "... and the machine: all defaults, one run",
+        Nanos,
+    )
+    .goal(1e6),
+    #[cfg(feature = "alloc")]
+    row(
+        "counted",
+        "alloc_system",
+        "64 bytes allocated and freed",
+        Yards,
+    ),
+    #[cfg(feature = "alloc")]
+    row("counted", "alloc_counted", "... and counted", Yards),
     row(
         "timing",
         "timer_parts",

@@ -2,14 +2,19 @@
 //!
 //! Collectors emit through the facade, like any other code. Scheduling is the engine's.
 
+#[cfg(feature = "alloc")]
+mod allocations;
 mod closure;
 mod guard;
+mod pool;
+#[cfg(feature = "probes")]
+pub mod probes;
 pub mod process;
 mod scoped;
 #[cfg(feature = "system")]
 pub mod system;
 
-pub use self::guard::Collecting;
+pub use self::{guard::Collecting, pool::PoolStatus};
 
 use self::{closure::Closure, scoped::Scoped};
 use crate::{

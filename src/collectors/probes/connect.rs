@@ -1,0 +1,155 @@
+//! Names, connections, and the time that is left for them.
+
+use super::{Failure, Phase, Report};
+use crate::{clock::Clock, intake::Cause, util::thread};
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs},
+    sync::mpsc::{self, RecvTimeoutError},
+    time::Duration,
+};
+
+/// How long all of a probe may take.
+#[derive(Clone)]
+pub(super) struct Deadline {
+    clock: Clock,
+    begin_ns: u64,
+    timeout: Duration,
+}
+
+impl Deadline {
+    pub(super) fn new(clock: &Clock, timeout: Duration) -> Self {
+        Self {
+            clock: clock.clone(),
+            begin_ns: clock.elapsed_ns(),
+            timeout,
+        }
+    }
+
+    pub(super) fn passed(&self) -> Duration {
+        Duration::from_nanos(self.clock.elapsed_ns().saturating_sub(self.begin_ns))
+    }
+
+    /// `None`: it has passed. Never so little that a socket takes it for nothing.
+    fn left(&self) -> Option<Duration> {
+        let left = self.timeout.checked_sub(self.passed())?;
+        (!left.is_zero()).then(|| left.max(Duration::from_millis(1)))
+    }
+
+    fn left_in(&self, phase: Phase) -> Result<Duration, Failure> {
+        self.left().ok_or_else(|| self.late(phase))
+    }
+
+    fn late(&self, phase: Phase) -> Failure {
+        Failure::new(
+            Cause::Timeout,
+            phase,
+            format_args!("not done within {:?}", self.timeout),
+        )
+    }
+
+    /// An error of a socket.
+    pub(super) fn failed(&self, phase: Phase, error: &io::Error) -> Failure {
+        match error.kind() {
+            ErrorKind::TimedOut | ErrorKind::WouldBlock => self.late(phase),
+            ErrorKind::InvalidData => Failure::new(Cause::Decode, phase, error),
+            _ => Failure::new(Cause::Connection, phase, error),
+        }
+    }
+}
+
+/// Addresses of a host. The system's resolver has no time-out of ours, so it runs on a thread that is left to itself.
+pub(super) fn resolve(
+    host: &str,
+    port: u16,
+    deadline: &Deadline,
+    report: &mut Report,
+) -> Result<Vec<SocketAddr>, Failure> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let phase = Phase::Resolve;
+    let before = deadline.passed();
+    let left = deadline.left_in(phase)?;
+    let (send, receive) = mpsc::channel();
+    let name = host.to_owned();
+    let spawned = thread::spawn("recall-resolve", move || {
+        let found = (name.as_str(), port).to_socket_addrs();
+        let _ = send.send(found.map(Vec::from_iter));
+    });
+    spawned.map_err(|error| Failure::new(Cause::Other, phase, error))?;
+    let found = receive.recv_timeout(left);
+    report.resolve += deadline.passed().saturating_sub(before);
+    match found {
+        Ok(Ok(found)) if !found.is_empty() => Ok(found),
+        Ok(Ok(_)) => Err(Failure::new(
+            Cause::Other,
+            phase,
+            format_args!("`{host}` has no address"),
+        )),
+        Ok(Err(error)) => Err(Failure::new(Cause::Other, phase, error)),
+        Err(RecvTimeoutError::Timeout) => Err(deadline.late(phase)),
+        Err(RecvTimeoutError::Disconnected) => {
+            Err(Failure::new(Cause::Other, phase, "the resolver panicked"))
+        }
+    }
+}
+
+/// A connection to the first address that accepts.
+pub(super) fn connect(
+    host: &str,
+    port: u16,
+    deadline: &Deadline,
+    report: &mut Report,
+) -> Result<Connection, Failure> {
+    let addresses = resolve(host, port, deadline, report)?;
+    let before = deadline.passed();
+    let mut last = None;
+    for address in addresses {
+        let left = deadline.left_in(Phase::Connect)?;
+        match TcpStream::connect_timeout(&address, left) {
+            Ok(stream) => {
+                report.connect += deadline.passed().saturating_sub(before);
+                return Ok(Connection {
+                    stream,
+                    deadline: deadline.clone(),
+                });
+            }
+            Err(error) => last = Some(deadline.failed(Phase::Connect, &error)),
+        }
+    }
+    report.connect += deadline.passed().saturating_sub(before);
+    Err(last.unwrap_or_else(|| Failure::new(Cause::Other, Phase::Connect, "no address")))
+}
+
+/// A connection that has no more time than there is, however little of it each read takes.
+pub(super) struct Connection {
+    stream: TcpStream,
+    deadline: Deadline,
+}
+
+impl Connection {
+    fn left(&self) -> io::Result<Duration> {
+        self.deadline
+            .left()
+            .ok_or_else(|| ErrorKind::TimedOut.into())
+    }
+}
+
+impl Read for Connection {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        self.stream.set_read_timeout(Some(self.left()?))?;
+        self.stream.read(to)
+    }
+}
+
+impl Write for Connection {
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        self.stream.set_write_timeout(Some(self.left()?))?;
+        self.stream.write(from)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
+}

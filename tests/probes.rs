@@ -1,0 +1,313 @@
+//! Probes, against servers that the tests start: each finds the right thing, or fails in time and says of what.
+#![cfg(feature = "probes")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use metrics_recall::{
+    Cause, Clock, Recall,
+    probes::{Phase, Probe},
+    secs,
+};
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+use rustls::{
+    ServerConfig, ServerConnection, StreamOwned,
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+};
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+/// A server that does `answer` with each connection.
+fn server(answer: impl Fn(TcpStream) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let serve = move || {
+        for connection in listener.incoming() {
+            answer(connection.unwrap());
+        }
+    };
+    #[expect(clippy::disallowed_methods, reason = "a server that outlives the test")]
+    thread::spawn(serve);
+    address
+}
+
+/// Reads a request to its empty line; gives its first line.
+fn request(stream: &mut impl Read) -> String {
+    let mut read = Vec::new();
+    while !read.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        if stream.read(&mut byte).unwrap_or(0) == 0 {
+            break;
+        }
+        read.push(byte[0]);
+    }
+    let text = String::from_utf8(read).unwrap();
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// A server that says `answer` to every request.
+fn says(answer: &'static str) -> String {
+    server(move |mut stream| {
+        request(&mut stream);
+        let _ = stream.write_all(answer.as_bytes());
+    })
+}
+
+fn http(address: &str) -> Probe {
+    Probe::http(format!("http://{address}/")).unwrap()
+}
+
+const SHORT: Duration = Duration::from_millis(300);
+
+#[test]
+fn a_page_that_comes_has_its_phases() {
+    let address = says("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+    let report = http(&address).run().unwrap();
+    assert_eq!(
+        (report.status, report.body_bytes, report.redirects),
+        (Some(200), 5, 0)
+    );
+    assert_eq!(
+        (report.resolve, report.tls),
+        (Duration::ZERO, Duration::ZERO)
+    );
+    assert!(report.connect > Duration::ZERO && report.processing > Duration::ZERO);
+    let parts = report.connect + report.processing + report.transfer;
+    assert!(parts <= report.total, "{report:?}");
+    let chunked =
+        says("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    assert_eq!(http(&chunked).run().unwrap().body_bytes, 13);
+    let until_end = says("HTTP/1.0 200 OK\r\n\r\nabc");
+    assert_eq!(http(&until_end).run().unwrap().body_bytes, 3);
+}
+
+#[test]
+fn one_that_refuses_is_a_connection_error() {
+    let address = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().to_string()
+    };
+    for probe in [Probe::tcp(&address).unwrap(), http(&address)] {
+        let failure = probe.run().unwrap_err();
+        assert_eq!(
+            (failure.cause(), failure.phase()),
+            (Cause::Connection, Phase::Connect)
+        );
+    }
+}
+
+#[test]
+fn one_that_is_silent_is_late() {
+    let (keep, kept) = mpsc::channel();
+    let address = server(move |stream| keep.send(stream).unwrap());
+    let failure = http(&address).timeout(SHORT).run().unwrap_err();
+    assert_eq!(
+        (failure.cause(), failure.phase()),
+        (Cause::Timeout, Phase::Processing)
+    );
+    let total = failure.report().total;
+    assert!(total >= SHORT && total < secs(20), "{total:?}");
+    assert!(failure.to_string().contains("300ms"), "{failure}");
+    // The connection itself was fine.
+    assert!(Probe::tcp(&address).unwrap().run().unwrap().connect > Duration::ZERO);
+    drop(kept);
+}
+
+/// Each byte came in time, and all of them together never would.
+#[test]
+fn one_that_gives_a_byte_at_a_time_is_late_in_the_end() {
+    let address = server(|mut stream| {
+        request(&mut stream);
+        let (_never, tick) = mpsc::channel::<()>();
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"
+            .iter()
+            .copied();
+        for byte in head.chain(std::iter::repeat(b'x')) {
+            if stream.write_all(&[byte]).is_err() {
+                break;
+            }
+            let _ = tick.recv_timeout(Duration::from_millis(1));
+        }
+    });
+    let failure = http(&address).timeout(SHORT).run().unwrap_err();
+    assert_eq!(failure.cause(), Cause::Timeout);
+    assert!(failure.report().total < secs(20));
+}
+
+#[test]
+fn one_that_fails_has_a_status() {
+    let address = says("HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n");
+    let failure = http(&address).run().unwrap_err();
+    assert_eq!(
+        (failure.cause(), failure.report().status),
+        (Cause::Other, Some(500))
+    );
+    let garbage = says("SSH-2.0-x\r\n\r\n");
+    assert_eq!(http(&garbage).run().unwrap_err().cause(), Cause::Decode);
+}
+
+#[test]
+fn one_that_closes_half_way_is_a_connection_error() {
+    let address = says("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
+    let failure = http(&address).run().unwrap_err();
+    assert_eq!(
+        (failure.cause(), failure.phase()),
+        (Cause::Connection, Phase::Transfer)
+    );
+    assert!(failure.to_string().contains("after 4 bytes"), "{failure}");
+    let at_once = server(drop);
+    let failure = http(&at_once).run().unwrap_err();
+    assert_eq!(
+        (failure.cause(), failure.phase()),
+        (Cause::Connection, Phase::Processing)
+    );
+}
+
+#[test]
+fn redirects_are_followed_and_not_for_ever() {
+    let address = server(|mut stream| {
+        let answer = match request(&mut stream).split(' ').nth(1) {
+            Some("/a/") => "HTTP/1.1 302 Found\r\nLocation: b\r\nContent-Length: 0\r\n\r\n",
+            Some("/a/b") => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+            _ => "HTTP/1.1 301 Moved\r\nLocation: /round\r\nContent-Length: 0\r\n\r\n",
+        };
+        let _ = stream.write_all(answer.as_bytes());
+    });
+    let report = Probe::http(format!("http://{address}/a/"))
+        .unwrap()
+        .run()
+        .unwrap();
+    assert_eq!((report.redirects, report.status), (1, Some(200)));
+    let failure = http(&address).run().unwrap_err();
+    assert_eq!(failure.report().redirects, 10);
+    assert!(
+        failure.to_string().contains("more than 10 redirects"),
+        "{failure}"
+    );
+}
+
+/// A server with a certificate of its own, and that in DER.
+fn tls_server() -> (String, Vec<u8>) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(2049, 12, 31);
+    let certificate = params.self_signed(&key).unwrap();
+    let der = certificate.der().to_vec();
+    let secret = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], secret)
+        .unwrap();
+    let config = Arc::new(config);
+    let address = server(move |stream| {
+        let connection = ServerConnection::new(config.clone()).unwrap();
+        let mut stream = StreamOwned::new(connection, stream);
+        request(&mut stream);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    });
+    (address.replace("127.0.0.1", "localhost"), der)
+}
+
+#[test]
+fn tls_has_its_phase_and_its_expiry() {
+    let (address, der) = tls_server();
+    let probe = Probe::http(format!("https://{address}/")).unwrap();
+    let report = probe.clone().root_certificate(der).run().unwrap();
+    assert!(report.tls > Duration::ZERO);
+    // 2049-12-31T00:00:00Z.
+    assert_eq!(report.certificate_expiry, Some(2_524_521_600));
+    // Nobody has vouched for it.
+    let failure = probe.run().unwrap_err();
+    assert_eq!(failure.phase(), Phase::Tls);
+    let silent = server(|stream| {
+        thread::park();
+        drop(stream);
+    });
+    let silent = Probe::http(format!("https://{silent}/")).unwrap();
+    let failure = silent.timeout(SHORT).run().unwrap_err();
+    assert_eq!(
+        (failure.cause(), failure.phase()),
+        (Cause::Timeout, Phase::Tls)
+    );
+}
+
+#[test]
+fn what_is_recorded_has_the_names_of_blackbox_exporter() {
+    let (clock, hands) = Clock::manual();
+    let (_recorder, recall) = Recall::builder().clock(clock).build().unwrap();
+    let (address, der) = tls_server();
+    let url = format!("https://{address}/");
+    let probe = Probe::http(&url).unwrap().root_certificate(der);
+    let _probe = recall.probe(probe).unwrap();
+    let failing = says("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+    let _failing = recall.probe(http(&failing)).unwrap();
+    hands.advance(secs(1));
+    recall.tick();
+    let of = |name: &str| recall.gauges(name).label("target", &url).current();
+    assert_eq!(of("probe_success"), Some(1.0));
+    assert_eq!(of("probe_http_status_code"), Some(200.0));
+    assert_eq!(of("probe_http_ssl"), Some(1.0));
+    assert_eq!(of("probe_ssl_earliest_cert_expiry"), Some(2_524_521_600.0));
+    assert!(of("probe_duration_seconds") > Some(0.0));
+    assert!(of("probe_dns_lookup_time_seconds") > Some(0.0));
+    let phases = recall
+        .gauges("probe_http_duration_seconds")
+        .label("target", &url);
+    let phases = phases.by(["phase"]).current();
+    let names: Vec<_> = phases
+        .iter()
+        .filter_map(|(labels, _)| labels.get("phase"))
+        .collect();
+    assert_eq!(
+        names,
+        ["connect", "processing", "resolve", "tls", "transfer"]
+    );
+    let failing = format!("http://{failing}/");
+    let of = |name: &str| recall.gauges(name).label("target", &failing).current();
+    assert_eq!(
+        (of("probe_success"), of("probe_http_status_code")),
+        (Some(0.0), Some(503.0))
+    );
+    let failures = recall
+        .counters("probe_failures_total")
+        .label("cause", "other");
+    assert_eq!(failures.label("target", &failing).total(), Some(1));
+    // That a target fails is none of the store's faults.
+    assert!(recall.health().is_healthy(), "{}", recall.health());
+}
+
+#[test]
+fn names_resolve_or_do_not() {
+    let report = Probe::dns("localhost").unwrap().run().unwrap();
+    assert!(report.resolve > Duration::ZERO);
+    let nowhere = Probe::dns("no-such-host.invalid").unwrap();
+    let failure = nowhere.timeout(secs(20)).run().unwrap_err();
+    assert_eq!(failure.phase(), Phase::Resolve);
+}
+
+#[test]
+fn bad_targets_are_refused_at_the_call() {
+    for (error, part) in [
+        (Probe::tcp("localhost").unwrap_err(), "`localhost`"),
+        (Probe::tcp("localhost:0").unwrap_err(), "`localhost:0`"),
+        (Probe::tcp("a b:1").unwrap_err(), "`a b`"),
+        (Probe::http("ftp://x/").unwrap_err(), "`ftp://x/`"),
+        (Probe::http("http://x/\r\nX: y").unwrap_err(), "\\r\\n"),
+        (Probe::dns("").unwrap_err(), "host"),
+    ] {
+        assert!(
+            error.is_invalid() && error.to_string().contains(part),
+            "{error}"
+        );
+    }
+    let (_recorder, recall) = Recall::builder().build().unwrap();
+    let probe = Probe::tcp("localhost:1").unwrap().every(Duration::ZERO);
+    assert!(recall.probe(probe).unwrap_err().to_string().contains("0ns"));
+}
