@@ -264,6 +264,34 @@ fn a_gauge_is_deleted_as_a_whole_beside_threads_that_count() {
     assert_eq!(store.recall.gauges("n").current(), Some(7.0));
 }
 
+/// What was set through a handle of an overflow series that had been deleted was in no window.
+#[test]
+fn a_held_handle_of_a_deleted_overflow_series_is_heard() {
+    let (clock, hands) = Clock::manual();
+    let builder = Recall::builder().clock(clock).max_series_per_metric(1);
+    let (recorder, recall) = builder.build().unwrap();
+    let key = |value: &str| Key::from_parts("n", vec![Label::new("k", value.to_owned())]);
+    let _first = recorder.register_gauge(&key("a"), &CALL);
+    let held = recorder.register_gauge(&key("b"), &CALL);
+    let counted = ["a", "b"].map(|value| recorder.register_counter(&key(value), &CALL));
+    for value in [7.0, 3.0] {
+        held.set(value);
+        counted[1].increment(5);
+        hands.advance(secs(1));
+        recall.tick();
+        let overflow = recall.gauges("n").label("overflow", "true");
+        assert_eq!(overflow.current(), Some(value));
+        assert_eq!(overflow.over(secs(1)).max(), Some(value));
+        let counters = recall.counters("n");
+        assert_eq!(
+            (counters.total(), counters.over(mins(5)).increase()),
+            (Some(5), Some(5))
+        );
+        recall.delete("n").unwrap();
+        assert_eq!((counters.total(), overflow.current()), (None, None));
+    }
+}
+
 /// The metric stayed, with no series and a total of zero.
 #[test]
 fn a_metric_whose_series_are_all_deleted_is_gone() {

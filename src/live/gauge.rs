@@ -143,8 +143,8 @@ impl Level {
         self.highest.load(Relaxed) != i64::MIN
     }
 
-    /// The gauge was deleted. This one word decides whether a write that comes at the same time was before the delete or
-    /// after it; the extremes of one that was before may come after, and are with those of the next tick.
+    /// The gauge was deleted. The value alone decides whether a write that comes at the same time was before the delete or
+    /// after it; of one that was after, the extremes may be lost, and of one that was before, they may come later.
     pub(super) fn clear(&self) {
         self.value.store(NOTHING, Relaxed);
         self.take();
@@ -266,7 +266,7 @@ impl metrics::GaugeFn for GaugeCell {
 }
 
 impl Entry<Gauge> {
-    /// The value, live; NaN: evicted, or reset and not set since.
+    /// The value, live; NaN: evicted, or reset or deleted and not set since.
     pub(crate) fn now(&self) -> f64 {
         let cell = self.cells.as_slice().first();
         let level = cell.map(|cell| &cell.series.shared);

@@ -132,9 +132,11 @@ impl Visit for Gauge {
         let Some(series) = entry.cells.series() else {
             return Some(false);
         };
+        let is_dormant = entry.is_dormant();
         let memory = &mut entry.memory;
         let is_ghost = matches!(entry.cells, Cells::Ghost(_));
-        if memory.last.is_nan() && (is_ghost || series.name.hides(&series.labels)) {
+        let is_unused = !is_dormant && series.name.hides(&series.labels);
+        if memory.last.is_nan() && (is_ghost || is_unused) {
             return Some(false);
         }
         if !Self::has_room(to) {
@@ -156,8 +158,7 @@ impl Visit for Gauge {
         }
         let now = series.shared.take();
         if now.last.is_nan() {
-            // The extremes of a write that was just before the delete.
-            memory.is_hidden = true;
+            // Deleted, and not set since.
             return Some(false);
         }
         if now.differs_from(memory.last) {
@@ -206,10 +207,7 @@ impl Visit for Gauge {
         if let Some(series) = entry.cells.series() {
             series.shared.clear();
         }
-        GaugeMemory {
-            is_hidden: true,
-            ..GaugeMemory::default()
-        }
+        GaugeMemory::default()
     }
 
     fn stirs(entry: &Entry<Self>) -> bool {
