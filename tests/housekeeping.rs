@@ -281,10 +281,10 @@ fn a_held_handle_of_a_deleted_overflow_series_is_heard() {
         recall.tick();
         let overflow = recall.gauges("n").label("overflow", "true");
         assert_eq!(overflow.current(), Some(value));
-        assert_eq!(overflow.over(secs(1)).max(), Some(value));
+        assert_eq!(overflow.clone().over(secs(1)).max(), Some(value));
         let counters = recall.counters("n");
         assert_eq!(
-            (counters.total(), counters.over(mins(5)).increase()),
+            (counters.total(), counters.clone().over(mins(5)).increase()),
             (Some(5), Some(5))
         );
         recall.delete("n").unwrap();
