@@ -111,7 +111,7 @@ fn children_of_a_busy_parent_do_not_hang(recall: &Recall) {
             }
         });
         let mut hung = 0;
-        for _ in 0..60 {
+        for _ in 0..30 {
             // SAFETY: the child runs only code that is to work in a child, and ends by `_exit`. Its allocator is the C
             // library's, which a fork leaves in order.
             let pid = unsafe { libc::fork() };
@@ -132,7 +132,7 @@ fn children_of_a_busy_parent_do_not_hang(recall: &Recall) {
         done.store(true, Relaxed);
         hung
     });
-    assert_eq!(hung, 0, "of 60 children");
+    assert_eq!(hung, 0, "of 30 children");
 }
 
 #[test]
