@@ -129,9 +129,16 @@ pub fn readers(subject: Subject) {
         let records = median(rounds.iter().map(|round| round.0));
         (records, median(rounds.iter().map(|round| round.1)))
     };
-    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    let (mut alone, mut stranger, mut beside) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..5 {
         alone.push(measure(None));
+        let (turns, stop) = (Answers::default(), AtomicBool::new(false));
+        stranger.push(thread::scope(|scope| {
+            scope.spawn(|| read_own(&turns, &stop));
+            let measured = measure(Some(&turns));
+            stop.store(true, Relaxed);
+            measured
+        }));
         let (answers, stop) = (Answers::default(), AtomicBool::new(false));
         beside.push(thread::scope(|scope| {
             scope.spawn(|| ask(store(&rig), &answers, &stop));
@@ -141,8 +148,20 @@ pub fn readers(subject: Subject) {
         }));
     }
     let of = |all: &[(f64, f64)], which: fn(&(f64, f64)) -> f64| median(all.iter().map(which));
+    let of_a_stranger = of(&stranger, |m| m.0) / of(&alone, |m| m.0);
+    report("readers_stranger", of_a_stranger);
     report("readers_record", of(&beside, |m| m.0) / of(&alone, |m| m.0));
     report("readers_tick", of(&beside, |m| m.1) / of(&alone, |m| m.1));
+}
+
+/// Reads memory of its own without pause, as much at a time as a question does: what any busy neighbour costs here.
+fn read_own(turns: &Answers, stop: &AtomicBool) {
+    pin(1);
+    let own = vec![1_u64; 32 << 10];
+    while !stop.load(Relaxed) {
+        black_box(own.iter().sum::<u64>());
+        turns.0.fetch_add(1, Relaxed);
+    }
 }
 
 /// How many answers came, on a cache line of its own.

@@ -471,6 +471,12 @@ pub const ROWS: &[Row] = &[
     .goal(1.05),
     row(
         "readers",
+        "readers_stranger",
+        "recording beside a loop that reads memory of its own, times alone",
+        Times,
+    ),
+    row(
+        "readers",
         "readers_tick",
         "ticking beside a reader in a loop, times alone",
         Times,
