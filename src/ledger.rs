@@ -328,11 +328,10 @@ mod tests {
     #[test]
     fn live_data_leave_a_quarter_to_history() {
         let ledger = Ledger::new(SMALLEST);
-        assert_eq!(ledger.reserve(Part::Series, SMALLEST * 3 / 4), Err(Full));
-        ledger
-            .reserve(Part::Series, SMALLEST * 3 / 4 - BASE)
-            .unwrap();
-        ledger.reserve(Part::History, SMALLEST / 4).unwrap();
+        let most = (SMALLEST - FIXED) / 4 * 3;
+        assert_eq!(ledger.reserve(Part::Series, most), Err(Full));
+        ledger.reserve(Part::Series, most - BASE).unwrap();
+        ledger.reserve(Part::History, SMALLEST - most).unwrap();
         assert_eq!(ledger.refused(), 1);
     }
 
@@ -353,11 +352,11 @@ mod tests {
     fn a_larger_budget_has_more_room_for_all() {
         let ledger = Ledger::new(SMALLEST);
         ledger.reserve(Part::History, SMALLEST - BASE).unwrap();
-        assert_eq!(ledger.live_room(), SMALLEST / 4 * 3 - BASE);
+        assert_eq!(ledger.live_room(), (SMALLEST - FIXED) / 4 * 3 - BASE);
         ledger.set_budget(4 * SMALLEST).unwrap();
         assert_eq!(ledger.used_of(), (SMALLEST, 4 * SMALLEST));
         assert_eq!(ledger.free(), 3 * SMALLEST);
-        assert_eq!(ledger.live_room(), 3 * SMALLEST - BASE);
+        assert_eq!(ledger.live_room(), (4 * SMALLEST - FIXED) / 4 * 3 - BASE);
         ledger.reserve(Part::History, 3 * SMALLEST).unwrap();
         assert_eq!(ledger.peak(), 4 * SMALLEST);
     }
