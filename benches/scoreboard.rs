@@ -34,6 +34,8 @@ mod render;
 mod rows;
 #[path = "scoreboard/runner.rs"]
 mod runner;
+#[path = "scoreboard/scrape.rs"]
+mod scrape;
 #[path = "scoreboard/sites.rs"]
 mod sites;
 #[path = "scoreboard/store.rs"]

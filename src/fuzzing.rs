@@ -3,6 +3,8 @@
 pub mod chunks;
 pub mod segment;
 
+#[cfg(feature = "http")]
+use crate::http;
 use crate::{
     codec::{buckets, distribution},
     exposition,
@@ -84,6 +86,20 @@ pub fn exposed_metric(name: &str) -> String {
 #[must_use]
 pub fn exposed_label(name: &str) -> String {
     exposition::label_name(name).into_owned()
+}
+
+/// The format that an `Accept` is answered with.
+#[cfg(feature = "http")]
+#[must_use]
+pub fn accepted_format(accept: &str) -> exposition::Format {
+    http::format(accept)
+}
+
+/// Whether an `Accept-Encoding` is answered with gzip.
+#[cfg(feature = "http")]
+#[must_use]
+pub fn accepts_gzip(accept_encoding: &str) -> bool {
+    http::encoding(accept_encoding) == http::Encoding::Gzip
 }
 
 /// Whether a pattern fits the whole of a text.

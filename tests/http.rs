@@ -7,8 +7,10 @@ mod http;
 
 use common::Store;
 use http::{Reply, ask, connect, get, read};
-use metrics::{counter, histogram};
-use metrics_recall::{Format, HttpRequest, Recall, ServeOptions, Sidecar, secs};
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+use metrics_recall::{AlertRule, Format, HttpRequest, Recall, ServeOptions, Sidecar, secs};
 use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr},
@@ -449,4 +451,181 @@ fn an_application_answers_with_its_own_server() {
         ),
         (503, 200)
     );
+}
+
+/// A store with a minute of history, and with names that mean something to a browser or a terminal.
+fn busy() -> Store {
+    let store = Store::default();
+    for second in 0..60u32 {
+        store.recorder.scope(|| {
+            counter!("orders_total", "region" => "eu").increment(u64::from(second));
+            counter!("orders_total", "region" => "us").increment(2);
+            for evil in ["", "\"><img src=x>\u{1b}[31m\n"] {
+                counter!("<script>alert(1)</script>", "a" => evil).increment(1);
+            }
+            gauge!("queue_depth").set(f64::from(second));
+            histogram!("checkout_seconds").record(0.125);
+        });
+        store.tick(secs(1));
+    }
+    store
+}
+
+#[test]
+fn a_person_sees_health_alerts_and_what_happens_most() {
+    let store = busy();
+    let (_sidecar, at) = serve(&store);
+    let reply = get(at, "/");
+    assert_eq!(
+        (reply.status, reply.header("content-type")),
+        (200, Some("text/plain; charset=utf-8"))
+    );
+    let text = reply.text();
+    let line = |word: &str| {
+        text.lines()
+            .find(|line| line.contains(word))
+            .unwrap_or_else(|| panic!("no {word} in {text}"))
+    };
+    assert!(text.contains("\nhealthy\nno active alerts\n"), "{text}");
+    assert!(
+        line("checkout_seconds").contains("1/s  125 ms  125 ms  125 ms"),
+        "{text}"
+    );
+    assert!(
+        line("queue_depth").contains(" 59    0 ")
+            && line("queue_depth").contains("▁▁▁▁▂▂▂▂▃▃▃▄▄▄▄▅▅▅▅▆▆▆▇▇▇▇████"),
+        "{text}"
+    );
+    assert!(
+        line("  {region=\"eu\"}").contains("1770") && line("  {region=\"us\"}").contains("120"),
+        "{text}"
+    );
+    // Neither a line nor a colour of the application's.
+    assert!(
+        !text.contains('\u{1b}') && text.contains("\\u{1b}[31m\\n"),
+        "{text}"
+    );
+    let rule = "sum(queue_depth) over 1m > 1".parse().unwrap();
+    store
+        .recall
+        .alerts()
+        .add(AlertRule::new("Deep").when(rule))
+        .unwrap();
+    store.tick(secs(1));
+    let text = get(at, "/?window=1h");
+    assert!(
+        text.text()
+            .contains("\ndegraded\n1 active alert\n  - firing Deep"),
+        "{}",
+        text.text()
+    );
+    let dump = get(at, "/api/dump?window=1m");
+    let json: serde_json::Value = serde_json::from_slice(&dump.body).unwrap();
+    assert!(
+        dump.status == 200 && dump.text().contains("checkout_seconds") && json.is_object(),
+        "{}",
+        dump.text()
+    );
+    let wrong = get(at, "/?window=5y");
+    assert!(
+        wrong.status == 400 && wrong.text().contains("`5y`") && wrong.text().contains("366d"),
+        "{}",
+        wrong.text()
+    );
+    let none = get(serve(&Store::default()).1, "/");
+    assert_eq!(none.status, 200);
+}
+
+#[test]
+fn a_browser_gets_a_page_that_can_run_nothing() {
+    let store = busy();
+    let (_sidecar, at) = serve(&store);
+    let lines = "GET / HTTP/1.1\r\nHost: localhost\r\nAccept: text/html,application/xhtml+xml,*/*;q=0.8\r\n";
+    let page = ask(at, lines);
+    assert_eq!(
+        (page.status, page.header("content-type")),
+        (200, Some("text/html; charset=utf-8"))
+    );
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(
+        policy.contains("default-src 'none'") && !policy.contains("script-src"),
+        "{policy}"
+    );
+    let text = page.text();
+    assert!(
+        text.starts_with("<!doctype html>")
+            && text.contains("orders_total")
+            && text.contains("125 ms")
+    );
+    for evil in ["<script", "<img", "\u{1b}", "src=x>"] {
+        assert!(!text.contains(evil), "{evil}");
+    }
+    assert!(
+        text.contains("&lt;script&gt;alert(1)&lt;/script&gt;")
+            && !text.contains("http://")
+            && !text.contains("https://")
+    );
+    // Every tag is closed by what it was opened with.
+    let mut open = Vec::new();
+    for tag in text
+        .split('<')
+        .skip(1)
+        .map(|rest| rest.split('>').next().unwrap())
+    {
+        let name = tag.split([' ', '/']).find(|part| !part.is_empty()).unwrap();
+        match tag {
+            _ if tag.starts_with('/') => assert_eq!(open.pop(), Some(name), "{tag}"),
+            _ if tag.starts_with('!') || tag.ends_with('/') || matches!(name, "meta" | "link") => {}
+            _ => open.push(name),
+        }
+    }
+    assert_eq!(open, [""; 0]);
+    let empty = Store::default();
+    let (_sidecar, at) = serve(&empty);
+    assert!(ask(at, lines).text().contains("Nothing was recorded yet"));
+}
+
+/// `promtool` comes with Prometheus; `.ci/run` installs it, and without it there is nothing to test.
+#[test]
+fn promtool_finds_nothing_to_say_about_what_is_served() {
+    let store = Store::default();
+    store.recorder.scope(|| {
+        describe_counter!("orders_total", "Orders that were taken");
+        describe_histogram!(
+            "checkout_seconds",
+            Unit::Seconds,
+            "From the cart to the receipt"
+        );
+        describe_gauge!("queue_depth", "Orders that wait");
+        counter!("orders_total", "region" => "eu").increment(12);
+        histogram!("checkout_seconds").record(0.125);
+        gauge!("queue_depth").set(3.0);
+    });
+    let (_sidecar, at) = serve(&store);
+    let mut promtool = match Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+    {
+        Ok(promtool) => promtool,
+        Err(e) => {
+            assert!(std::env::var_os("CI").is_none(), "promtool is missing: {e}");
+            return;
+        }
+    };
+    promtool
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(&get(at, "/metrics").body)
+        .unwrap();
+    let said = promtool.wait_with_output().unwrap();
+    let said = (
+        said.status.success(),
+        String::from_utf8(said.stdout).unwrap(),
+        String::from_utf8(said.stderr).unwrap(),
+    );
+    assert_eq!(said, (true, String::new(), String::new()));
 }

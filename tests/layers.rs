@@ -48,10 +48,10 @@ const ALLOWED: &[(&str, &str)] = &[
     ("ingest", "error clock util model intake exposition"),
     (
         "http",
-        "error util ledger model exposition query engine handle",
+        "error util ledger model exposition query alerts engine handle",
     ),
     ("guide", ""),
-    ("fuzzing", "model codec live exposition"),
+    ("fuzzing", "model codec live exposition http"),
     ("builder", "*"),
 ];
 

@@ -7,11 +7,11 @@ use std::time::Instant;
 use crate::measure::{median, pin, report};
 use crate::subject::{Rig, Setup, Subject};
 
-const COUNTERS: usize = 100_000;
+pub const COUNTERS: usize = 100_000;
 const HISTOGRAMS: usize = 10_000;
 const RENDERS: usize = 11;
 
-fn setup() -> Setup {
+pub fn setup() -> Setup {
     Setup {
         budget: Some(1 << 30),
         series: Some(2 * COUNTERS),
@@ -20,7 +20,7 @@ fn setup() -> Setup {
 }
 
 /// A tenth of the labels need escaping.
-fn label(i: usize) -> String {
+pub fn label(i: usize) -> String {
     let tail = if i.is_multiple_of(10) { "\\\"" } else { "" };
     format!("/route/{i}{tail}")
 }

@@ -69,6 +69,7 @@ pub const GROUPS: &[Group] = &[
     group("register", BOTH, 3, store::register),
     group("render", BOTH, 1, render::counters),
     group("render_histograms", &[Recall], 1, render::histograms),
+    group("scrape", &[Recall], 1, crate::scrape::scrape),
 ];
 
 const fn group(
@@ -455,6 +456,15 @@ pub const ROWS: &[Row] = &[
         Nanos,
     )
     .goal(12e6),
+    row(
+        "scrape",
+        "scrape",
+        "scrape 100,000 counters over HTTP",
+        Nanos,
+    ),
+    row("scrape", "scrape_times", "... times the render", Times).goal(2.0),
+    row("scrape", "scrape_gzip", "... compressed", Nanos),
+    row("scrape", "scrape_gzip_times", "... times the render", Times).goal(5.0),
     row(
         "day",
         "day_tick",

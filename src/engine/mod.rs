@@ -21,7 +21,10 @@ mod watches;
 mod worker;
 
 #[cfg(feature = "http")]
-pub(crate) use self::attached::Attached;
+pub(crate) use self::{
+    attached::Attached,
+    summary::{Unit, short, time},
+};
 pub(crate) use self::{
     core::Core,
     forget::{Fate, Whose},

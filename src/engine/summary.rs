@@ -128,7 +128,7 @@ fn history(tiers: &[Retention]) -> String {
 }
 
 /// Seconds for people, in the unit in which they are neither many nor few.
-fn time(seconds: f64) -> String {
+pub(crate) fn time(seconds: f64) -> String {
     let (by, unit) = match seconds.abs() {
         0.0 => (1.0, "s"),
         size if size < 1e-6 => (1e-9, "ns"),
@@ -232,7 +232,7 @@ fn is_instant(name: &str) -> bool {
 
 /// What numbers are of.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Unit {
+pub(crate) enum Unit {
     /// Times this.
     Seconds(f64),
     /// Seconds since the Unix epoch, which is these milliseconds ago.
@@ -248,7 +248,7 @@ enum Unit {
 
 impl Unit {
     /// As described, or else as the name says.
-    fn of(metric: &MetricInfo, now: i64) -> Self {
+    pub(crate) fn of(metric: &MetricInfo, now: i64) -> Self {
         let base = metric.name.trim_end_matches("_total");
         match metric.unit {
             None | Some("seconds") if is_instant(base) => Self::Instant { now },
@@ -271,7 +271,7 @@ impl Unit {
         }
     }
 
-    fn show(self, value: f64) -> String {
+    pub(crate) fn show(self, value: f64) -> String {
         match self {
             Self::Seconds(by) => time(value * by),
             Self::Instant { now } => {
@@ -291,7 +291,7 @@ impl Unit {
         }
     }
 
-    fn per_second(self, rate: f64) -> String {
+    pub(crate) fn per_second(self, rate: f64) -> String {
         match self {
             // Seconds a second are a share.
             Self::Seconds(by) => format!("{} s/s", short(rate * by)),
@@ -310,7 +310,7 @@ fn bytes(value: f64) -> String {
 }
 
 /// Three significant digits, and whole numbers as they are.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     let size = value.abs();
     // What was divided may have lost its last bit.
     if (value - value.round()).abs() <= size * 1e-12 && size < 1e15 {

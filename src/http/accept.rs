@@ -130,6 +130,17 @@ pub(crate) fn format(accept: &str) -> Format {
     best.2
 }
 
+/// Whether a page is wanted rather than text: the mark of a browser.
+pub(super) fn wants_html(accept: &str) -> bool {
+    let of = |value: &str| {
+        elements(accept)
+            .find(|element| element.is(value))
+            .map(|element| element.weight)
+    };
+    let html = of("text/html").unwrap_or(0);
+    html > 0 && html >= of("text/plain").unwrap_or(0)
+}
+
 /// Gzip if it is wanted no less than none.
 pub(crate) fn encoding(accept_encoding: &str) -> Encoding {
     let of = |value: &str| {
@@ -210,6 +221,22 @@ mod tests {
             (";;;,,,=;q=,q=1", Format::Text),
         ] {
             assert_eq!(format(accept), wanted, "{accept}");
+        }
+    }
+
+    #[test]
+    fn browsers_get_a_page_and_everything_else_text() {
+        for (accept, html) in [
+            (FIREFOX, true),
+            ("text/html", true),
+            ("*/*", false),
+            ("", false),
+            (PROMETHEUS_3, false),
+            ("text/html;q=0", false),
+            ("text/plain, text/html;q=0.5", false),
+            ("text/html;q=0.5, text/plain;q=0.5", true),
+        ] {
+            assert_eq!(wants_html(accept), html, "{accept}");
         }
     }
 
@@ -303,7 +330,7 @@ mod tests {
 
         #[test]
         fn any_text_is_an_answer(text in "\\PC*") {
-            let _ = (format(&text), encoding(&text));
+            let _ = (format(&text), encoding(&text), wants_html(&text));
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     accept::{self, Encoding},
     deflate::Deflate,
+    page,
     request::{HttpRequest, HttpResponse},
     route::{PATHS, Route},
 };
@@ -10,7 +11,10 @@ use crate::{
     exposition::{Format, json_string},
     handle::Recall,
 };
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 /// Everything but the body, and what that is made of.
 pub(super) struct Answer {
@@ -25,6 +29,7 @@ pub(super) enum Content {
     None,
     Text(String),
     Metrics(Recall, Format),
+    Dump(Recall, Duration),
 }
 
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -74,10 +79,33 @@ impl Answer {
                 );
                 Self::plain(405, &text).header("allow", "GET, HEAD")
             }
+            (Route::WrongWindow(window), _) => {
+                let window: String = window.chars().take(20).collect();
+                let text = format!(
+                    "the window `{}` is none: allowed are 1s to 366d, as in `90s`, `5m`, `2h` or `1d`",
+                    window.escape_debug()
+                );
+                Self::plain(400, &text)
+            }
             (Route::Alive, _) => Self::plain(200, "healthy"),
             (_, None) => Self::plain(503, "the store of this process is gone"),
             (Route::Ready, Some(recall)) if recall.is_shut() => Self::plain(503, "shut down"),
             (Route::Ready, Some(_)) => Self::plain(200, "ready"),
+            (Route::Text(window), Some(recall)) => {
+                let text = page::text(&recall, *window);
+                Self::new(200, PLAIN, Content::Text(text)).header("vary", "accept, accept-encoding")
+            }
+            (Route::Html(window), Some(recall)) => {
+                let html = page::html(&recall, *window);
+                Self::new(200, "text/html; charset=utf-8", Content::Text(html))
+                    .header("vary", "accept, accept-encoding")
+                    .header("content-security-policy", page::POLICY)
+                    .header("referrer-policy", "no-referrer")
+            }
+            (Route::Dump(window), Some(recall)) => {
+                let content = Content::Dump(recall, *window);
+                Self::new(200, "application/json", content).header("vary", "accept-encoding")
+            }
             (Route::Health, Some(recall)) => health(&recall),
             (Route::Metrics(format), Some(recall)) => {
                 let content = Content::Metrics(recall, *format);
@@ -93,7 +121,7 @@ impl Answer {
         let is_large = match &self.content {
             Content::None => false,
             Content::Text(text) => text.len() >= LEAST_GZIP,
-            Content::Metrics(..) => true,
+            Content::Metrics(..) | Content::Dump(..) => true,
         };
         if is_large && accept::encoding(&request.accept_encoding) == Encoding::Gzip {
             self.encoding = Encoding::Gzip;
@@ -140,6 +168,7 @@ impl Content {
             Self::None => Ok(()),
             Self::Text(text) => to.write_all(text.as_bytes()),
             Self::Metrics(recall, format) => recall.render_to(format, to),
+            Self::Dump(recall, window) => recall.dump_to(window, to),
         }
     }
 }

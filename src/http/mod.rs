@@ -14,6 +14,7 @@ mod host;
 mod io;
 mod listen;
 mod options;
+mod page;
 mod request;
 mod route;
 mod serve;

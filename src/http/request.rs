@@ -12,6 +12,7 @@
 pub struct HttpRequest {
     pub(super) method: String,
     pub(super) path: String,
+    pub(super) query: String,
     pub(super) accept: String,
     pub(super) accept_encoding: String,
 }
@@ -20,10 +21,11 @@ impl HttpRequest {
     /// A request with a method and a path, with its query if it has one.
     pub fn new(method: impl Into<String>, target: impl AsRef<str>) -> Self {
         let target = target.as_ref();
-        let (path, _) = target.split_once('?').unwrap_or((target, ""));
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
         Self {
             method: method.into(),
             path: path.to_owned(),
+            query: query.to_owned(),
             accept: String::new(),
             accept_encoding: String::new(),
         }
@@ -45,6 +47,17 @@ impl HttpRequest {
         }
         place.push_str(value.as_ref());
         self
+    }
+
+    /// The value of a query's parameter, as it is written.
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        let mut pairs = self
+            .query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='));
+        pairs
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
     }
 }
 

@@ -20,7 +20,9 @@ use std::path::Path;
 /// | path | answer |
 /// |---|---|
 /// | `/metrics` | the exposition, in the format that `Accept` weighs most: text 0.0.4, text 1.0.0, OpenMetrics, JSON, and with feature `protobuf` protobuf; text 0.0.4 if none of them is wanted |
+/// | `/` | for people, the last minutes: health, active alerts, and what happens most, with sparklines; text for `curl`, a page for browsers. `?window=1h` looks further back |
 /// | `/healthz` | [`health`](Self::health) as JSON: status 200 if healthy, and 503 if not |
+/// | `/api/dump` | the JSON document of [`dump`](Self::dump), over the last 5 minutes or `?window=1h` |
 /// | `/-/healthy` | 200: the process lives. Open to all |
 /// | `/-/ready` | 200, and 503 after a [`shutdown`](Self::shutdown). Open to all |
 ///
