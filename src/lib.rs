@@ -66,6 +66,8 @@ pub mod alloc;
 #[cfg(not(loom))]
 mod builder;
 #[cfg(not(loom))]
+mod catalogue;
+#[cfg(not(loom))]
 mod clock;
 #[cfg(not(loom))]
 mod collectors;
@@ -118,6 +120,7 @@ pub use self::{
         CallbackStats, Condition, NoData, RuleStatus, Severity, Subscription,
     },
     builder::RecallBuilder,
+    catalogue::{Catalogue, Declared, MetricUnit},
     clock::{Clock, ManualClock, mins, secs},
     collectors::{Collecting, PoolStatus, process},
     config::{HistogramRule, MemoryProfile, ProfileConfig, RetentionRule, Tier},
@@ -132,7 +135,7 @@ pub use self::{
     intake::{Cause, CollectError, Collector, FractionalCounter},
     query::{
         Aggregation, Answer, Bucket, CounterSample, Direction, GaugeSample, HistogramSample,
-        Measure, Point, Selection, Stats, Trend, Watch,
+        Measure, Meter, Point, Selection, Stats, Trend, Watch,
     },
     recorder::RecallRecorder,
     timing::{Timed, TimedFuture, Timer, time, timed_future},
@@ -192,6 +195,13 @@ pub use metrics_recall_macros::timed;
 
 #[cfg(not(loom))]
 #[doc(hidden)]
+pub mod __catalogue {
+    //! What `catalogue!` expands to.
+    pub use crate::catalogue::{Catalogue, MetricUnit, declared, is_name, labelled};
+}
+
+#[cfg(not(loom))]
+#[doc(hidden)]
 pub mod __sampling {
     //! What `sampled!` and `throttled!` expand to.
     pub use crate::sampling::{Auto, Sampled, Site, Throttle, chosen, one_in};
@@ -248,6 +258,37 @@ struct WrongUsesOfTimed;
 /// ```
 #[cfg(doctest)]
 struct WrongUsesOfSampling;
+
+/// ```compile_fail,E0599
+/// metrics_recall::catalogue! { Shop {
+///     /// An unknown unit.
+///     counter orders_total: Cuont,
+/// } }
+/// ```
+///
+/// ```compile_fail,E0080
+/// metrics_recall::catalogue! { Shop {
+///     /// An illegal name.
+///     counter orders_total = "orders total": Count,
+/// } }
+/// ```
+///
+/// ```compile_fail
+/// metrics_recall::catalogue! { Shop {
+///     /// No kind.
+///     meter orders_total: Count,
+/// } }
+/// ```
+///
+/// ```
+/// metrics_recall::catalogue! { Shop {
+///     /// All is well.
+///     counter orders_total = "shop.orders": Count,
+/// } }
+/// Shop::new().orders_total().increment(1);
+/// ```
+#[cfg(doctest)]
+struct WrongUsesOfCatalogue;
 
 /// The README's code compiles and runs.
 #[cfg(doctest)]

@@ -26,6 +26,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("recorder", "error ledger model live"),
     ("timing", "clock"),
     ("sampling", "clock"),
+    ("catalogue", "error"),
     ("exposition", "error model"),
     ("history", "error util ledger model config codec"),
     ("query", "error util ledger model codec history"),

@@ -11,6 +11,7 @@ mod levels;
 mod line;
 mod matcher;
 mod measure;
+mod meter;
 mod pile;
 mod pile_shape;
 mod piled;
@@ -30,6 +31,7 @@ pub use self::{
     aggregation::Aggregation,
     answer::{Answer, Bucket, Direction, Stats, Trend},
     measure::Measure,
+    meter::Meter,
     sample::{CounterSample, GaugeSample, HistogramSample},
     samples::{One, Sampled, Series},
     selection::{LabelNames, Selection},
