@@ -125,8 +125,9 @@ pub use self::{
     collectors::{Collecting, PoolStatus, process},
     config::{HistogramRule, MemoryProfile, ProfileConfig, RetentionRule, Tier},
     engine::{
-        CollectorStatus, Frame, Freed, Health, Memory, MetricInfo, Reader, Retention, SeriesValue,
-        Snapshot, Summary, Tick, Value,
+        CollectorStatus, Frame, Freed, Health, HealthAlerts, HealthLevel, HealthMemory,
+        HealthOffender, HealthReport, HealthSamples, HealthSeries, HealthTicks, Memory, MetricInfo,
+        Reader, Retention, SeriesValue, Snapshot, Summary, Tick, Value,
     },
     error::Error,
     exposition::Format,

@@ -126,7 +126,7 @@ const NAMED: usize = 10;
 const STUCK_NS: u64 = 5 * SLOW_NS;
 
 impl Board {
-    pub(super) fn active(&self) -> Vec<Alert> {
+    pub(crate) fn active(&self) -> Vec<Alert> {
         let active = self.with(|inner| {
             let now = inner.now;
             let rules = inner.rules.iter();
@@ -157,7 +157,7 @@ impl Board {
         active.unwrap_or_default()
     }
 
-    pub(super) fn statuses(&self) -> Vec<RuleStatus> {
+    pub(crate) fn statuses(&self) -> Vec<RuleStatus> {
         let statuses = self.with(|inner| {
             let now_ns = inner.now.ns;
             let status = |watched: &super::watched::Watched| {

@@ -2,6 +2,7 @@
 
 use super::{
     attached::Attachments,
+    durations::Durations,
     forget::{Fate, Whose},
     holds::Holds,
     schedule::Schedule,
@@ -87,6 +88,9 @@ pub(crate) struct Counts {
     pub(crate) slowest_ns: AtomicU64,
     /// Ticks that joined the frame of the one before.
     pub(crate) joined: AtomicU64,
+    /// How long ticks took, and the points that they made.
+    pub(crate) durations: Durations,
+    pub(crate) recorded: AtomicU64,
     /// Questions that were refused for want of working memory.
     pub(crate) refused_questions: Recent,
     /// Questions about what does not exist, or with arguments that make no sense.
@@ -105,6 +109,8 @@ impl Counts {
             shortened: std::array::from_fn(|_| AtomicU64::new(0)),
             slowest_ns: AtomicU64::new(0),
             joined: AtomicU64::new(0),
+            durations: Durations::new(),
+            recorded: AtomicU64::new(0),
             refused_questions: Recent::new(),
             strange: Strange::default(),
         }

@@ -1,6 +1,11 @@
 //! What is wrong, with the metric, the number and the knob.
 
-use super::{core::Core, info::Bytes, worker::Worker};
+use super::{
+    core::Core,
+    info::Bytes,
+    report::{HealthLevel, HealthReport, limit_reason},
+    worker::Worker,
+};
 use crate::{
     live::{Busy, Kind, registry::Registry},
     util::{fork, text::Shown},
@@ -10,10 +15,23 @@ use std::{fmt, sync::atomic::Ordering::Relaxed, time::Duration};
 /// Whether anything was dropped, shortened or refused, and what to do about it.
 ///
 /// Each reason is a sentence that names the metric, the number and the setting to change. Counts are of the last five to
-/// ten minutes, so what has ended is forgotten. Shown as `healthy`, or as `degraded` with a reason a line.
+/// ten minutes, so what has ended is forgotten. Shown as `healthy`, or as `degraded` or `critical` with a reason a line; with
+/// `{:#}`, the numbers follow. With feature `serde`, all of it for machines.
+///
+/// ```
+/// let (_recorder, recall) = metrics_recall::Recall::builder().build()?;
+/// let health = recall.health();
+/// assert!(health.is_healthy());
+/// assert!(format!("{health:#}").contains("\nmemory: "));
+/// assert_eq!(health.report().ticks.lost, 0);
+/// # Ok::<(), metrics_recall::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Health {
+    level: HealthLevel,
     reasons: Vec<String>,
+    report: HealthReport,
 }
 
 impl Health {
@@ -21,6 +39,18 @@ impl Health {
     #[must_use]
     pub fn is_healthy(&self) -> bool {
         self.reasons.is_empty()
+    }
+
+    /// How bad it is, all in all.
+    #[must_use]
+    pub fn level(&self) -> HealthLevel {
+        self.level
+    }
+
+    /// The numbers.
+    #[must_use]
+    pub fn report(&self) -> &HealthReport {
+        &self.report
     }
 
     /// What is wrong, a sentence each.
@@ -31,6 +61,9 @@ impl Health {
 
     /// Adds sentences, and of many only some, with how many more there are.
     pub(crate) fn add_some(&mut self, sentences: Vec<String>, what: &str) {
+        if !sentences.is_empty() {
+            self.level = self.level.max(HealthLevel::Degraded);
+        }
         let more = sentences.len().saturating_sub(NAMED);
         self.reasons.extend(sentences.into_iter().take(NAMED));
         if more > 0 {
@@ -41,12 +74,12 @@ impl Health {
 
 impl fmt::Display for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.reasons.is_empty() {
-            return f.write_str("healthy");
-        }
-        f.write_str("degraded")?;
+        write!(f, "{}", self.level)?;
         for reason in &self.reasons {
             write!(f, "\n  - {reason}")?;
+        }
+        if f.alternate() {
+            write!(f, "\n{}", self.report)?;
         }
         Ok(())
     }
@@ -64,7 +97,7 @@ const NAMED: usize = 10;
 impl Core {
     pub(crate) fn health(&self) -> Health {
         // What an allocation emits while names are locked must not look for that lock.
-        let _busy = Busy::enter();
+        let busy = Busy::enter();
         let mut reasons = Vec::new();
         self.overflow(&self.live.counters, &mut reasons);
         self.overflow(&self.live.gauges, &mut reasons);
@@ -82,7 +115,19 @@ impl Core {
                     .to_owned(),
             );
         }
-        Health { reasons }
+        drop(busy);
+        let report = self.report();
+        reasons.extend(limit_reason(report.memory.budget, report.memory.limit));
+        let level = match reasons.is_empty() {
+            true => HealthLevel::Healthy,
+            false if self.is_critical(&report) => HealthLevel::Critical,
+            false => HealthLevel::Degraded,
+        };
+        Health {
+            level,
+            reasons,
+            report,
+        }
     }
 
     /// Why a store that is the process's has not heard of any metric since it was installed.
@@ -250,7 +295,7 @@ impl Core {
                 "this process was forked while threads of its parent were at work: {n} times what they had locked was in the way, and new series went to overflow or a question had no answer (fork before `install()`, or while nothing else runs)"
             )),
         }
-        self.idle_worker(reasons);
+        reasons.extend(self.idle_worker());
         match counts.waited.recent() {
             0 => {}
             n => reasons.push(format!(
@@ -275,25 +320,25 @@ impl Core {
     }
 
     /// A worker that does not tick: it hangs, or it was left behind by a `fork`.
-    fn idle_worker(&self, reasons: &mut Vec<String>) {
+    pub(super) fn idle_worker(&self) -> Option<String> {
         let is_elsewhere = |worker: &Worker| worker.is_elsewhere();
         if self.worker.lock().as_ref().is_some_and(is_elsewhere) {
-            reasons.push(
+            return Some(
                 "no worker ticks here: this process was forked from the one that has it (call `install()` again, or `tick()`)"
                     .to_owned(),
             );
-            return;
         }
         let last = self.timeline().last().map_or(0, |frame| frame.span.end_ns);
         let since = Duration::from_nanos(self.clock.elapsed_ns().saturating_sub(last));
         let patience = (self.plan.resolution * 3).max(Duration::from_secs(5));
-        if self.has_worker() && !self.is_shut() && since > patience {
-            reasons.push(format!(
+        let is_stuck = self.has_worker() && !self.is_shut() && since > patience;
+        is_stuck.then(|| {
+            format!(
                 "no tick for {:.0} s, with a `resolution` of {:?}: the worker is stuck",
                 since.as_secs_f64(),
                 self.plan.resolution
-            ));
-        }
+            )
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod attached;
 mod core;
+mod durations;
 mod expose;
 mod forget;
 mod health;
@@ -9,6 +10,7 @@ mod holds;
 mod info;
 mod life;
 mod reader;
+mod report;
 mod room;
 mod schedule;
 mod snapshot;
@@ -35,6 +37,10 @@ pub use self::{
     health::Health,
     info::{Memory, MetricInfo, Retention},
     reader::{Frame, Reader},
+    report::{
+        HealthAlerts, HealthLevel, HealthMemory, HealthOffender, HealthReport, HealthSamples,
+        HealthSeries, HealthTicks,
+    },
     room::Freed,
     schedule::CollectorStatus,
     snapshot::Snapshot,

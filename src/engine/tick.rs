@@ -35,6 +35,8 @@ pub struct Tick {
 pub(super) struct Done {
     tick: Tick,
     end_ns: u64,
+    /// How long it took, without watches and alerts.
+    took_ns: u64,
     pub(super) evicted: u64,
 }
 
@@ -178,6 +180,9 @@ impl Engine {
         if swept.points > 0 && core.is_deaf.load(Relaxed) {
             core.is_deaf.store(false, Relaxed);
         }
+        let draft = &self.collector.draft;
+        let recorded = draft.counters.0.len() + draft.gauges.0.len() + draft.histograms.0.len();
+        core.counts.recorded.fetch_add(recorded as u64, Relaxed);
         let points = self.collector.draft.frame_bytes();
         self.work = (WORK + 6 * points).min(budget / WORK_SHARE);
         let commit = self.history.commit(&mut self.collector.draft, span, number);
@@ -217,6 +222,7 @@ impl Engine {
                 merged: commit == Commit::Merged,
             },
             end_ns,
+            took_ns: 0,
             evicted: swept.evicted,
         }
     }
@@ -256,13 +262,19 @@ impl Core {
             let done = engine.run(self, begin_ns, None);
             let took = self.clock.elapsed_ns().saturating_sub(begin_ns);
             self.counts.slowest_ns.fetch_max(took, Relaxed);
-            done
+            Done {
+                took_ns: took,
+                ..done
+            }
         });
         let tick = tick.map(|done| {
             // Without the engine's lock, and without the mark of a recording: rules ask questions. It is still the tick.
             if let Some(_ticking) = Ticking::enter() {
+                let begin_ns = self.clock.elapsed_ns();
                 self.update_watches();
                 self.evaluate_alerts(done.end_ns, done.tick.at);
+                let took = self.clock.elapsed_ns().saturating_sub(begin_ns);
+                self.counts.durations.add(took.saturating_add(done.took_ns));
             }
             if let Some(tee) = &self.live.tee {
                 tee.do_chores(done.end_ns);

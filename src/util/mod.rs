@@ -19,6 +19,8 @@ pub(crate) mod fork {
 pub(crate) mod hash;
 pub(crate) mod layout;
 #[cfg(not(loom))]
+pub(crate) mod machine;
+#[cfg(not(loom))]
 pub(crate) mod near;
 pub(crate) mod order;
 pub(crate) mod recent;
