@@ -415,4 +415,64 @@ mod tests {
         board.evaluate(&Empty, &vitals(0.7), now(41));
         assert!(board.series().is_empty());
     }
+
+    /// Each of the store's own rules fires on what it watches, says the number, and is resolved when that is over.
+    #[test]
+    fn each_of_the_stores_own_rules_fires_and_is_resolved() {
+        const CALM: Vitals = Vitals {
+            memory: 0.2,
+            overflowed: 0.0,
+            disturbed: 0.0,
+            dropped: 0.0,
+            retention: 1.0,
+        };
+        type Change = fn(&mut Vitals);
+        let cases: [(&str, Change, &str); 6] = [
+            (
+                "RecallMemoryHigh",
+                |v| v.memory = 0.85,
+                "85% of the memory budget",
+            ),
+            (
+                "RecallMemoryFull",
+                |v| v.memory = 0.96,
+                "96% of the memory budget",
+            ),
+            (
+                "RecallSeriesOverflow",
+                |v| v.overflowed = 7.0,
+                "7 recordings",
+            ),
+            (
+                "RecallTicksDisturbed",
+                |v| v.disturbed = 3.0,
+                "3 ticks were lost or late",
+            ),
+            ("RecallEventsDropped", |v| v.dropped = 5.0, "5 alert events"),
+            (
+                "RecallRetentionShort",
+                |v| v.retention = 0.4,
+                "40% of what it is to",
+            ),
+        ];
+        for (name, change, says) in cases {
+            let board = Board::new(Arc::new(Ledger::new(1 << 20)), now(0), || 0).unwrap();
+            board.set_defaults(true, Vec::new()).unwrap();
+            board.evaluate(&Empty, &CALM, now(1));
+            assert!(board.active().is_empty(), "{name}");
+            let mut vitals = CALM;
+            change(&mut vitals);
+            board.evaluate(&Empty, &vitals, now(2));
+            let active = board.active();
+            let alert = active.iter().find(|alert| alert.rule == name).unwrap();
+            assert_eq!(alert.state, AlertState::Firing);
+            let (_, summary) = &alert.annotations[0];
+            assert!(summary.contains(says), "{name}: {summary}");
+            board.evaluate(&Empty, &CALM, now(3));
+            assert!(board.active().is_empty(), "{name}");
+            let statuses = board.statuses();
+            let status = statuses.iter().find(|status| status.name == name).unwrap();
+            assert_eq!(status.state, AlertState::Resolved);
+        }
+    }
 }
