@@ -91,7 +91,7 @@ fn show(metric: &Value) {
             .collect();
         let window = one["window"].as_object().into_iter().flatten();
         let numbers: Vec<String> = window
-            .filter_map(|(name, value)| Some(format!("{name} {:.4}", value.as_f64()?)))
+            .filter_map(|(name, value)| Some(format!("{name} {}", short(value.as_f64()?))))
             .collect();
         println!(
             "  {row} {}  {{{}}}  {}",
@@ -103,6 +103,13 @@ fn show(metric: &Value) {
     if series.len() > MOST {
         println!("  and {} more series", series.len() - MOST);
     }
+}
+
+/// Four decimals at most.
+fn short(x: f64) -> String {
+    let text = format!("{x:.4}");
+    let text = text.trim_end_matches('0');
+    text.trim_end_matches('.').to_owned()
 }
 
 /// A column for some neighbouring steps each, the greatest of them; a gap where nothing is known.
