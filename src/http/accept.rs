@@ -122,6 +122,7 @@ pub(crate) fn format(accept: &str) -> Format {
     let mut best = (0, Precision::Any, Format::Text);
     for element in elements(accept) {
         if let Some((format, precision)) = element.format()
+            && element.weight > 0
             && (element.weight, precision) > (best.0, best.1)
         {
             best = (element.weight, precision, format);
