@@ -88,6 +88,10 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        if self.is_elsewhere() {
+            // Its handle would detach a thread of this process that was given the same place.
+            return std::mem::forget(self.thread.take());
+        }
         self.ask(Asked::Stop);
     }
 }
