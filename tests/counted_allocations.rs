@@ -60,11 +60,11 @@ fn the_process_has_what_its_threads_have() {
         }
     });
     let by = alloc::process().since(before);
-    assert!(by.allocations >= 4_000 && by.bytes >= 4 << 20, "{by}");
+    assert!(by.allocations >= 4_000 && by.bytes >= 4_096_000, "{by}");
     hands.advance(secs(1));
     recall.tick();
     let bytes = recall.counters("process_allocated_bytes_total");
-    assert!(bytes.over(secs(1)).increase() >= Some(4 << 20));
+    assert!(bytes.over(secs(1)).increase() >= Some(4_096_000));
     let heap = recall.gauges("process_heap_bytes").current().unwrap();
     assert!(heap > 1000.0, "{heap}");
 }
