@@ -4,7 +4,7 @@ use super::{Catalogue, Declared, MetricUnit};
 use metrics::{Label, SharedString};
 use std::sync::Arc;
 
-/// Declares the metrics of a program, or of a part of it, as a type: a method for each, and all of them as a [`Catalogue`](crate::Catalogue).
+/// Declares the metrics of a program, or of a part of it, as a type: a method for each, and all of them as a [`Catalogue`].
 ///
 /// The comment above a metric is its description. Its unit is one of [`metrics::Unit`], or one of your own in quotes. A name that is no
 /// identifier stands behind `=`. Names and units are checked while the program compiles.

@@ -1,6 +1,6 @@
 //! The sidecar: what the store knows, over HTTP. On a thread and a runtime of its own, bounded in connections, time and bytes.
 //!
-//! `Request -> Route -> Response` is plain code without sockets ([`Recall::respond`]); the server only carries its answers.
+//! `Request -> Route -> Response` is plain code without sockets ([`Recall::respond`](crate::Recall::respond)); the server only carries its answers.
 //! It talks to the handle alone, and holds the store weakly.
 
 mod accept;
