@@ -401,3 +401,36 @@ proptest! {
         }
     }
 }
+
+/// Kept answers knew the value of a gauge behind a gap, when history had dropped the last change before it.
+#[test]
+fn what_a_gauge_was_behind_a_gap_is_forgotten_with_what_was_before_it() {
+    let asked = |aggregation, window, is_grouped| Asked {
+        kind: Kind::Gauge,
+        aggregation,
+        window,
+        is_grouped,
+        host: None,
+        ago: 0,
+    };
+    // What history drops first is up to chance.
+    for _ in 0..20 {
+        let asked = vec![
+            asked(Aggregation::Avg, 1, true),
+            asked(Aggregation::Median, 1, false),
+            asked(Aggregation::Median, 1, true),
+            asked(Aggregation::Sum, 20, false),
+        ];
+        let watched = Watched::new(256 << 10, asked);
+        for step in [
+            Step::Run(10, 3_282_273_059),
+            Step::Tick(1000),
+            Step::Run(14, 1_527_978_195),
+            Step::Cleanup,
+            Step::Crowd(228),
+            Step::Run(41, 1_422_012_707),
+        ] {
+            watched.go(&step).unwrap();
+        }
+    }
+}

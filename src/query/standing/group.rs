@@ -61,6 +61,7 @@ struct Held {
     begin_ns: u64,
     first_end_ns: u64,
     end_ns: u64,
+    oldest_ns: u64,
     points: usize,
     scale: u8,
     covered_ns: u64,
@@ -197,8 +198,10 @@ impl Group {
             return Ok(false);
         };
         let is_moved = match self.state {
+            State::Rises(_) => false,
             State::Piled(_) => held.scale != view.scale,
-            _ => false,
+            // What a gauge was behind a gap is known from before it, until history drops that.
+            State::Levels(_) => held.oldest_ns != view.oldest_ns && view.has_gap(),
         };
         let (begin, was) = (
             (view.begin_ns, view.first_end_ns),
@@ -300,6 +303,7 @@ impl Group {
             begin_ns: view.begin_ns,
             first_end_ns: view.first_end_ns,
             end_ns: view.end_ns,
+            oldest_ns: view.oldest_ns,
             points: view.points.len(),
             scale: view.scale,
             covered_ns: view.covered_ns,

@@ -26,6 +26,8 @@ pub(super) struct View<'a> {
     /// End of the first point: one without length may stand before one that begins where it does.
     pub(super) first_end_ns: u64,
     pub(super) end_ns: u64,
+    /// Start of the oldest point that is looked at: a gauge's value behind a gap may be known from there.
+    pub(super) oldest_ns: u64,
     /// The widest buckets that histograms have in it.
     pub(super) scale: u8,
 }
@@ -52,6 +54,7 @@ impl<'a> View<'a> {
             begin_ns,
             first_end_ns: first.map_or(begin_ns, |row| row.end_ns),
             end_ns: first.and(last).map_or(begin_ns, |row| row.end_ns),
+            oldest_ns: reach.row(0).map_or(begin_ns, |row| row.start_ns),
             scale: pieces
                 .iter()
                 .map(|piece| piece.scale)
@@ -60,6 +63,11 @@ impl<'a> View<'a> {
             reach,
             points,
         })
+    }
+
+    /// Whether time is missing in the window.
+    pub(super) fn has_gap(&self) -> bool {
+        self.covered_ns != self.end_ns.saturating_sub(self.begin_ns)
     }
 
     pub(super) fn row(&self, point: usize) -> Option<Row> {
