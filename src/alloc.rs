@@ -70,6 +70,16 @@ impl Allocations {
         self.bytes.saturating_sub(self.freed_bytes)
     }
 
+    /// Both together.
+    #[cfg(feature = "macros")]
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            allocations: self.allocations.wrapping_add(other.allocations),
+            bytes: self.bytes.wrapping_add(other.bytes),
+            freed_bytes: self.freed_bytes.wrapping_add(other.freed_bytes),
+        }
+    }
+
     /// What has been asked for since `before`.
     #[must_use]
     pub fn since(self, before: Self) -> Self {
@@ -193,6 +203,11 @@ pub fn process() -> Allocations {
 #[must_use]
 pub fn thread() -> Allocations {
     MINE.get()
+}
+
+/// Whether a [`CountingAllocator`] is the process's: no process gets far without an allocation.
+pub(crate) fn is_counting() -> bool {
+    thread().allocations > 0 || process().allocations > 0
 }
 
 /// Runs `f`, and says what this thread has asked for meanwhile.

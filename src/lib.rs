@@ -178,6 +178,7 @@ pub use self::http::{HttpRequest, HttpResponse, ServeOptions, Sidecar};
 /// | `labels(route = "/pay", n = items.len())` | labels: literals, or whatever is `Display`, computed as the call begins |
 /// | `result` | a label that says how a call ended: `result="ok"`, `"err"`, `"panic"` |
 /// | `in_flight` | a gauge of calls that run: `checkout_in_flight`, or `function_in_flight` |
+/// | `alloc` | histograms of what each call allocates: `checkout_allocations` (how often) and `checkout_allocated_bytes`, or `function_allocations` and `function_allocated_bytes`, with the labels of the time. Needs the feature `alloc` |
 /// | `crate = path` | where this crate is found, if not at `::metrics_recall` |
 ///
 /// A method has the path of its module, too, since an attribute does not see the type: say
@@ -187,10 +188,15 @@ pub use self::http::{HttpRequest, HttpResponse, ServeOptions, Sidecar};
 /// A future counts from its first poll to its end, waiting included. One that is given up has the label
 /// `result="cancelled"`, also without `result`.
 ///
+/// `alloc` asks the `alloc::CountingAllocator`, which has to be the program's `#[global_allocator]`; where
+/// it is not, nothing is recorded, rather than zeros. What counts is what the call's own thread asks for, what it frees not taken
+/// off, and calls within the call included; threads and tasks that it starts are on their own. A future counts what is asked for in its
+/// polls, each on whatever thread it runs, so it may move, and what other tasks do between its polls is not its.
+///
 /// # Cost
 ///
 /// That of a [`Timer`] around the body: the key is made at compile time, and no call allocates. Labels that are computed are
-/// made anew for each call, as in the facade's own macros.
+/// made anew for each call, as in the facade's own macros. `alloc` adds two records.
 #[cfg(all(feature = "macros", not(loom)))]
 pub use metrics_recall_macros::timed;
 
@@ -241,6 +247,15 @@ pub use timing::call as __private;
 /// ```
 #[cfg(all(doctest, feature = "macros"))]
 struct WrongUsesOfTimed;
+
+/// ```compile_fail
+/// #[metrics_recall::timed(alloc)]
+/// fn answer() -> Vec<u32> {
+///     vec![42]
+/// }
+/// ```
+#[cfg(all(doctest, feature = "macros", not(feature = "alloc")))]
+struct AllocationsWithoutTheirFeature;
 
 /// ```compile_fail,E0080
 /// metrics_recall::sampled!(1 in 0, metrics::counter!("n").increment(1));

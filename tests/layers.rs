@@ -24,7 +24,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("live", "util ledger model config codec"),
     ("intake", "util live"),
     ("recorder", "error ledger model live"),
-    ("timing", "clock"),
+    ("timing", "clock alloc"),
     ("sampling", "clock"),
     ("catalogue", "error"),
     ("exposition", "error model"),

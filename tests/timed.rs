@@ -436,6 +436,18 @@ fn calls_are_counted_by_function() {
     assert_eq!(counts, expected);
 }
 
+/// The allocator of this process is none that counts for calls.
+#[cfg(feature = "alloc")]
+#[test]
+fn allocations_that_nobody_counts_are_not_said_to_be_none() {
+    #[timed(name = "deaf_seconds", alloc)]
+    fn deaf() -> Vec<u8> {
+        vec![1; 100]
+    }
+    let seen = counted(|| assert_eq!(deaf().len(), 100));
+    assert_eq!(seen, ["deaf_seconds 1"]);
+}
+
 #[test]
 fn a_timed_call_allocates_nothing() {
     let store = Store::default();

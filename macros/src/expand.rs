@@ -16,7 +16,7 @@ use syn::{
 /// `function` with a timer in it.
 pub fn function(arguments: &Arguments, function: &ItemFn) -> Result<TokenStream> {
     check(arguments, function)?;
-    let body = Body::of(arguments, function)?.timed(arguments, function)?;
+    let body = Body::of(function)?.timed(arguments, function)?;
     let mut timed = function.clone();
     timed.block.stmts = vec![Stmt::Expr(Expr::Verbatim(body), None)];
     Ok(timed.into_token_stream())
@@ -57,7 +57,8 @@ fn check(arguments: &Arguments, function: &ItemFn) -> Result<()> {
         .as_ref()
         .filter(|_| !cfg!(feature = "alloc"))
     {
-        let message = "`alloc` needs the feature `alloc` of metrics-recall, and its allocator as the global one";
+        let message = "`alloc` needs the feature `alloc` of metrics-recall: \
+            `metrics-recall = { version = \"..\", features = [\"alloc\", \"macros\"] }`";
         return Err(Error::new(alloc.span(), message));
     }
     let Some(result) = &arguments.result else {
@@ -86,7 +87,7 @@ enum Body {
 }
 
 impl Body {
-    fn of(arguments: &Arguments, function: &ItemFn) -> Result<Self> {
+    fn of(function: &ItemFn) -> Result<Self> {
         if function.sig.asyncness.is_some() {
             return Ok(Self::Async);
         }
@@ -95,9 +96,6 @@ impl Body {
         };
         if !is_future(output) {
             return Ok(Self::Sync);
-        }
-        if let Some(alloc) = &arguments.alloc {
-            return Err(Error::new(alloc.span(), ALLOC_IN_FUTURE));
         }
         if async_tail(&function.block).is_none() {
             let message = "this returns a future, so `#[timed]` would time how long it takes to make one: write an \
@@ -117,9 +115,6 @@ impl Body {
         match self {
             Self::Sync => Ok(code.sync(&output, block)),
             Self::Async => {
-                if let Some(alloc) = &arguments.alloc {
-                    return Err(Error::new(alloc.span(), ALLOC_IN_FUTURE));
-                }
                 let capture = Some(quote! { move });
                 Ok(code.future(&output, &with_type(&output, &capture, block)))
             }
@@ -127,9 +122,6 @@ impl Body {
         }
     }
 }
-
-const ALLOC_IN_FUTURE: &str = "`alloc` counts what a thread allocates during a call, and a future moves between threads: \
-    it is for functions that are not async";
 
 /// What is written into the function.
 struct Code<'a> {
@@ -147,7 +139,8 @@ impl Code<'_> {
 
     fn sync(&self, output: &Type, block: &Block) -> TokenStream {
         let (root, site, in_flight) = (self.root(), self.site(), self.in_flight());
-        if self.arguments.result.is_none() {
+        let is_plain = self.arguments.result.is_none() && self.arguments.alloc.is_none();
+        if is_plain {
             return quote_spanned! { Span::mixed_site()=>
                 let _timed = #root::start(&#site);
                 #in_flight
@@ -159,11 +152,17 @@ impl Code<'_> {
         } else {
             Some(quote! { -> #output })
         };
-        let call = quote_spanned! { output.span()=> #root::run };
+        let call = if self.arguments.result.is_some() {
+            quote_spanned! { output.span()=> #root::run }
+        } else {
+            quote! { #root::run_any }
+        };
+        let also = self.also();
         quote_spanned! { Span::mixed_site()=>
             let site = #site;
             #in_flight
-            #call(site, move || #returned #block)
+            let also = #also;
+            #call(site, also, move || #returned #block)
         }
     }
 
@@ -174,10 +173,12 @@ impl Code<'_> {
         } else {
             quote! { #root::run_future }
         };
+        let also = self.also();
         quote_spanned! { Span::mixed_site()=>
             let site = #site;
             #in_flight
-            #call(site, #future).await
+            let also = #also;
+            #call(site, also, #future).await
         }
     }
 
@@ -205,21 +206,47 @@ impl Code<'_> {
             return None;
         }
         let root = self.root();
-        let name = match &self.arguments.name {
-            Some(name) => format!("{}_in_flight", without_unit(&name.value())),
-            None => "function_in_flight".to_owned(),
-        };
+        let name = self.beside("in_flight");
         let key = self.key(&quote! { #name });
         Some(quote_spanned! { Span::mixed_site()=>
             let _in_flight = #root::in_flight(#key);
         })
     }
 
-    /// Where the durations go: a static, or what is made of computed labels at each call.
-    fn site(&self) -> TokenStream {
+    /// The name of another metric of this function, which ends with `what`.
+    fn beside(&self, what: &str) -> String {
+        match &self.arguments.name {
+            Some(name) => format!("{}_{what}", without_unit(&name.value())),
+            None => format!("function_{what}"),
+        }
+    }
+
+    /// What is recorded beside the time, with the same labels as it. Computed ones are not computed again.
+    fn also(&self) -> TokenStream {
+        if self.arguments.alloc.is_none() {
+            return quote! { () };
+        }
         let root = self.root();
+        let [allocations, bytes] = ["allocations", "allocated_bytes"].map(|what| {
+            let name = self.beside(what);
+            if self.arguments.is_fixed() {
+                self.site_of(&name)
+            } else {
+                quote_spanned! { Span::mixed_site()=> site.renamed(#name) }
+            }
+        });
+        quote_spanned! { Span::mixed_site()=> #root::Allocated::new(#allocations, #bytes) }
+    }
+
+    /// Where the durations go.
+    fn site(&self) -> TokenStream {
         let name = self.arguments.name.as_ref().map(syn::LitStr::value);
-        let name = name.unwrap_or_else(|| "function_duration_seconds".to_owned());
+        self.site_of(&name.unwrap_or_else(|| "function_duration_seconds".to_owned()))
+    }
+
+    /// The series of a metric: a static, or what is made of computed labels at each call.
+    fn site_of(&self, name: &str) -> TokenStream {
+        let root = self.root();
         let fallible = self.arguments.result.is_some();
         if !self.arguments.is_fixed() {
             let labels = self.labels(&root);

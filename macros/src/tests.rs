@@ -122,7 +122,33 @@ fn functions_that_cannot_be_timed_say_why() {
     );
     let boxed = "fn f(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> { self.g() }";
     assert!(refused("", boxed).1.contains("`async` block"));
-    assert_says(wrong("alloc"), "alloc", &["the feature `alloc`"]);
+}
+
+/// The feature of this crate is what the one of metrics-recall turns on.
+#[test]
+fn allocations_are_counted_if_the_feature_is_on() {
+    if cfg!(not(feature = "alloc")) {
+        assert_says(
+            wrong("alloc"),
+            "alloc",
+            &["the feature `alloc`", "features = [\"alloc\", \"macros\"]"],
+        );
+        return;
+    }
+    let of = |arguments: &str, item: &str| {
+        let timed = expand_timed(tokens(arguments), &tokens(item)).unwrap();
+        timed.to_string()
+    };
+    for item in [FUNCTION, "async fn f() {}", "fn f() { g() }"] {
+        let names = ["\"function_allocations\"", "\"function_allocated_bytes\""];
+        assert!(names.iter().all(|name| of("alloc", item).contains(name)));
+        let named = of("alloc, name = \"pay_duration_seconds\"", item);
+        assert!(named.contains("\"pay_allocated_bytes\""), "{named}");
+        assert!(!of("", item).contains("allocat"));
+    }
+    let computed = of("alloc, labels(n = next())", FUNCTION);
+    assert_eq!(computed.matches("next ()").count(), 1, "{computed}");
+    assert_says(wrong("alloc = true"), "alloc", &["stands alone"]);
 }
 
 #[test]

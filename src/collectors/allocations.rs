@@ -13,7 +13,7 @@ impl Recall {
     ///
     /// As [`collect`](Recall::collect); and when nothing was ever counted, since the allocator of the process is another one.
     pub fn collect_allocations(&self) -> Result<Collecting, Error> {
-        if alloc::process().allocations == 0 {
+        if !alloc::is_counting() {
             return Err(Error::invalid(
                 "no allocation was counted: allowed is a process whose `#[global_allocator]` is a `CountingAllocator`",
             ));

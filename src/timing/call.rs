@@ -11,6 +11,8 @@ use std::{
     task::{Context, Poll},
 };
 
+#[cfg(feature = "alloc")]
+pub use super::allocated::Allocated;
 pub use metrics::{Key, Label};
 
 /// How a call ended.
@@ -25,6 +27,25 @@ pub enum End {
 /// The series that the calls of a function go to, one for each end.
 pub trait Site {
     fn histogram(&self, end: End) -> Histogram;
+}
+
+/// What is recorded of a call beside its time: nothing, which is `()`, or what it allocated.
+pub trait Also {
+    /// Runs a part of the call: all of it, or one poll.
+    fn part<T>(&mut self, f: impl FnOnce() -> T) -> T;
+
+    /// The call is over.
+    fn record(&self, end: End);
+}
+
+impl Also for () {
+    #[inline]
+    fn part<T>(&mut self, f: impl FnOnce() -> T) -> T {
+        f()
+    }
+
+    #[inline]
+    fn record(&self, _: End) {}
 }
 
 /// Series whose keys are made at compile time, by `End`.
@@ -82,37 +103,48 @@ pub fn start(site: &impl Site) -> Timer {
 
 /// Runs a function that says how it ends. A closure that is passed on may give back what it borrowed.
 #[inline]
-pub fn run<R: Outcome>(site: impl Site, body: impl FnOnce() -> R) -> R {
-    let mut call = Call {
-        start: Moment::now(),
-        end: End::Panicked,
-        site,
-    };
-    let out = body();
+pub fn run<R: Outcome>(site: impl Site, also: impl Also, body: impl FnOnce() -> R) -> R {
+    let mut call = Call::new(site, also, End::Panicked);
+    let out = call.also.part(body);
     call.end = out.end();
     out
 }
 
+/// Runs a function that does not say how it ends.
+#[inline]
+pub fn run_any<R>(site: impl Site, also: impl Also, body: impl FnOnce() -> R) -> R {
+    let mut call = Call::new(site, also, End::Ok);
+    call.also.part(body)
+}
+
 /// Runs a future; how it ends is told only if it is given up.
 #[inline]
-pub fn run_future<F: Future>(site: impl Site, future: F) -> impl Future<Output = F::Output> {
+pub fn run_future<F: Future>(
+    site: impl Site,
+    also: impl Also,
+    future: F,
+) -> impl Future<Output = F::Output> {
     Running {
         future,
         end_of: |_: &F::Output| End::Ok,
-        call: Call::of_future(site),
+        call: Call::new(site, also, End::Cancelled),
     }
 }
 
 /// Runs a future that says how it ends.
 #[inline]
-pub fn run_fallible<F>(site: impl Site, future: F) -> impl Future<Output = F::Output>
+pub fn run_fallible<F>(
+    site: impl Site,
+    also: impl Also,
+    future: F,
+) -> impl Future<Output = F::Output>
 where
     F: Future<Output: Outcome>,
 {
     Running {
         future,
         end_of: F::Output::end,
-        call: Call::of_future(site),
+        call: Call::new(site, also, End::Cancelled),
     }
 }
 
@@ -160,6 +192,14 @@ impl Computed {
             labels,
         }
     }
+
+    /// Another metric with the same labels.
+    #[cfg(feature = "alloc")]
+    #[must_use]
+    pub fn renamed(&self, name: &'static str) -> Self {
+        let labels = self.labels.clone();
+        Self::new(name, self.module, self.is_fallible, labels)
+    }
 }
 
 impl Site for &'static Fixed {
@@ -198,45 +238,50 @@ impl<T, E> Outcome for Result<T, E> {
 }
 
 /// Records when it is dropped, as the end that it has then.
-struct Call<S: Site> {
+struct Call<S: Site, A: Also> {
     start: Moment,
     end: End,
     site: S,
+    also: A,
 }
 
-impl<S: Site> Call<S> {
+impl<S: Site, A: Also> Call<S, A> {
+    /// Begins now; `end` is the one that it has if nobody says another.
     #[inline]
-    fn of_future(site: S) -> Self {
+    fn new(site: S, also: A, end: End) -> Self {
         Self {
             start: Moment::now(),
-            end: End::Cancelled,
+            end,
             site,
+            also,
         }
     }
 }
 
-impl<S: Site> Drop for Call<S> {
+impl<S: Site, A: Also> Drop for Call<S, A> {
     #[inline]
     fn drop(&mut self) {
         let nanos = self.start.nanos_to(Moment::now());
         self.site.histogram(self.end).record(seconds(nanos));
+        self.also.record(self.end);
     }
 }
 
 pin_project! {
-    struct Running<F, E, S: Site> {
+    struct Running<F, E, S: Site, A: Also> {
         #[pin]
         future: F,
         end_of: E,
-        call: Call<S>,
+        call: Call<S, A>,
     }
 }
 
-impl<F, E, S> Future for Running<F, E, S>
+impl<F, E, S, A> Future for Running<F, E, S, A>
 where
     F: Future,
     E: Fn(&F::Output) -> End,
     S: Site,
+    A: Also,
 {
     type Output = F::Output;
 
@@ -245,7 +290,7 @@ where
         let this = self.project();
         // What a poll leaves behind that does not come back.
         this.call.end = End::Panicked;
-        let polled = this.future.poll(context);
+        let polled = this.call.also.part(|| this.future.poll(context));
         this.call.end = match &polled {
             Poll::Ready(output) => (this.end_of)(output),
             Poll::Pending => End::Cancelled,

@@ -2,6 +2,8 @@
 //!
 //! A duration costs two readings of the processor's counter and one record, in seconds, and allocates nothing.
 
+#[cfg(all(feature = "alloc", feature = "macros"))]
+mod allocated;
 #[cfg(feature = "macros")]
 pub mod call;
 mod closure;
