@@ -838,6 +838,42 @@ fn memory_above_its_marks_is_told() {
     assert!(alerts.active().is_empty(), "{:?}", alerts.active());
 }
 
+/// What `collect_system` records, by hand.
+#[test]
+fn the_machines_rules_fire_one_by_one_and_are_resolved() {
+    let names = [
+        ("system_cpu_usage_ratio", 0.91, 0.84),
+        ("system_memory_utilization_ratio", 0.91, 0.84),
+        ("system_filesystem_fullest_ratio", 0.86, 0.79),
+    ];
+    let store = store();
+    for rule in AlertRule::system() {
+        store.recall.alerts().add(rule).unwrap();
+    }
+    let minutes = |name: &'static str, value: f64| {
+        for _ in 0..10 {
+            store.recorder.scope(|| metrics::gauge!(name).set(value));
+            store.tick(mins(1));
+        }
+        let active = store.recall.alerts().active().into_iter();
+        let firing = active.filter(|alert| alert.state == AlertState::Firing);
+        firing.map(|alert| alert.to_string()).collect::<Vec<_>>()
+    };
+    for (name, _, low) in names {
+        assert_eq!(minutes(name, low), [""; 0]);
+    }
+    for (name, high, low) in names {
+        let firing = minutes(name, high);
+        assert!(
+            firing.len() == 1 && firing[0].contains(name) && firing[0].contains("% are in use"),
+            "{firing:?}"
+        );
+        // Between the two thresholds it goes on.
+        assert_eq!(minutes(name, f64::midpoint(high, low)).len(), 1);
+        assert_eq!(minutes(name, low), [""; 0]);
+    }
+}
+
 #[test]
 fn ready_made_rules_are_accepted_and_fire() {
     let store = store();

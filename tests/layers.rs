@@ -31,7 +31,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("history", "error util ledger model config codec"),
     ("query", "error util ledger model codec history"),
     ("alerts", "error util ledger model config query"),
-    ("insights", "model query alerts"),
+    ("insights", "util model query alerts"),
     (
         "engine",
         "error clock util ledger model config live intake history query alerts",

@@ -251,22 +251,7 @@ fn a_thread_that_spins_shows_on_the_cores() {
 #[test]
 fn ready_made_rules_fire_and_resolve_on_these_names() {
     let store = Store::default();
-    let rules = [
-        (
-            AlertRule::high_cpu("system_cpu_usage_ratio"),
-            "system_cpu_usage_ratio",
-        ),
-        (
-            AlertRule::high_memory("system_memory_utilization_ratio"),
-            "system_memory_utilization_ratio",
-        ),
-        (
-            AlertRule::disk_full("system_filesystem_fullest_ratio"),
-            "system_filesystem_fullest_ratio",
-        ),
-    ];
-    for (rule, name) in rules {
-        assert!(documented().contains_key(name));
+    for rule in AlertRule::system() {
         store.recall.alerts().add(rule).unwrap();
     }
     let set = |value: f64| {
@@ -289,6 +274,29 @@ fn ready_made_rules_fire_and_resolve_on_these_names() {
         firing.count()
     };
     assert_eq!((set(0.5), set(0.99), set(0.5)), (0, 3, 0));
+}
+
+/// A rule that watches a name that nobody records is a silent one.
+#[test]
+fn ready_made_rules_find_what_the_collector_records() {
+    let store = Store::default();
+    for rule in AlertRule::system() {
+        store.recall.alerts().add(rule).unwrap();
+    }
+    let groups = || {
+        let rules = store.recall.alerts().rules().into_iter();
+        let rules = rules.filter(|rule| !rule.is_builtin);
+        let groups = rules.map(|rule| (rule.error, rule.groups));
+        groups.collect::<Vec<_>>()
+    };
+    store.tick(secs(1));
+    assert_eq!(groups(), [(None, 0), (None, 0), (None, 0)]);
+    let _collecting = store.recall.collect_system().unwrap();
+    store.tick(secs(1));
+    breathe();
+    store.tick(secs(60));
+    store.tick(secs(1));
+    assert_eq!(groups(), [(None, 1), (None, 1), (None, 1)]);
 }
 
 #[test]

@@ -155,22 +155,18 @@ impl Board {
         let at = inner.find(&rule.name)?;
         let now = inner.now;
         let mut new = Watched::new(rule, &self.ledger);
-        let Some(place) = inner.rules.get_mut(at) else {
+        let Inner { rules, record, .. } = inner;
+        let Some(place) = rules.get_mut(at) else {
             return Ok(());
         };
-        if place.rule.is_like(&new.rule) {
-            std::mem::swap(place, &mut new);
-            place.take_over(new);
-            return Ok(());
-        }
-        let mut told: Vec<Change> = Vec::new();
-        place.end(now, &mut |_, change| {
-            told.push(change);
-        });
-        let old = place.rule.clone();
-        *place = new;
-        for change in told {
-            self.tell(&mut inner.record, &old, change, now);
+        std::mem::swap(place, &mut new);
+        let mut old = new;
+        if place.rule.is_like(&old.rule) {
+            place.take_over(old);
+        } else {
+            old.end(now, &mut |rule, change| {
+                self.tell(record, rule, change, now);
+            });
         }
         Ok(())
     }

@@ -3,10 +3,14 @@
 use super::{
     kept::Kept,
     number::{humanize_timestamp, short},
+    report::shown,
     severity::Severity,
     state::AlertState,
 };
-use crate::model::{Labels, Timestamp};
+use crate::{
+    model::{Labels, Timestamp},
+    util::text::Shown,
+};
 use std::{fmt, sync::Arc};
 
 /// An alert changed its state. Cheap to clone.
@@ -183,10 +187,8 @@ impl fmt::Display for AlertEvent {
                 "alerts were reset: {rules} rules, {alerts} active alerts cleared"
             );
         }
-        write!(f, "{} {}", self.state(), told.rule)?;
-        if !told.labels.is_empty() {
-            write!(f, "{}", told.labels)?;
-        }
+        let labels = shown(&told.labels);
+        write!(f, "{} {}{labels}", self.state(), Shown(&told.rule))?;
         write!(f, " ({}): {}", told.severity, short(told.value, 6))?;
         if let Some(threshold) = told.threshold {
             write!(f, ", threshold {}", short(threshold, 6))?;
@@ -198,7 +200,7 @@ impl fmt::Display for AlertEvent {
             write!(f, ", for {held}")?;
         }
         for (name, text) in self.annotations() {
-            write!(f, "; {name}: {text}")?;
+            write!(f, "; {name}: {}", Shown(text))?;
         }
         Ok(())
     }

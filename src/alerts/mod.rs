@@ -11,6 +11,7 @@ mod data;
 mod evaluate;
 mod event;
 mod kept;
+mod lexis;
 #[cfg(feature = "tracing")]
 mod log;
 mod notify;

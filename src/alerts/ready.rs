@@ -72,6 +72,26 @@ impl AlertRule {
         Self::share("DiskFull", gauge.as_ref(), 0.85)
     }
 
+    /// CPU, memory and the fullest file system of the machine, as `collect_system` (feature `system`) names them: the three
+    /// rules above for `system_cpu_usage_ratio`, `system_memory_utilization_ratio` and `system_filesystem_fullest_ratio`.
+    ///
+    /// ```
+    /// use metrics_recall::{AlertRule, Recall};
+    ///
+    /// let (_recorder, recall) = Recall::builder().build()?;
+    /// for rule in AlertRule::system() {
+    ///     recall.alerts().add(rule)?;
+    /// }
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
+    pub fn system() -> [Self; 3] {
+        [
+            Self::high_cpu("system_cpu_usage_ratio"),
+            Self::high_memory("system_memory_utilization_ratio"),
+            Self::disk_full("system_filesystem_fullest_ratio"),
+        ]
+    }
+
     fn share(name: &str, gauge: &str, bound: f64) -> Self {
         let condition = Condition::gauges(gauge).over(mins(5)).avg().above(bound);
         Self::new(format!("{name}:{gauge}"))

@@ -8,7 +8,10 @@ use super::{
     severity::Severity,
     state::{Phase, RESOLVED_NS},
 };
-use crate::model::{Labels, Timestamp};
+use crate::{
+    model::{Labels, Timestamp},
+    util::text::Shown,
+};
 use std::{fmt, sync::atomic::Ordering::Relaxed, time::Duration};
 
 pub use super::state::AlertState;
@@ -42,17 +45,15 @@ pub struct Alert {
 
 impl fmt::Display for Alert {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.state, self.rule)?;
-        if !self.labels.is_empty() {
-            write!(f, "{}", self.labels)?;
-        }
+        let labels = shown(&self.labels);
+        write!(f, "{} {}{labels}", self.state, Shown(&self.rule))?;
         write!(f, " ({}): {}", self.severity, short(self.value, 6))?;
         if let Some(threshold) = self.threshold {
             write!(f, ", threshold {}", short(threshold, 6))?;
         }
         write!(f, ", since {}", date(self.fired_at.unwrap_or(self.since)))?;
         for (name, text) in &self.annotations {
-            write!(f, "; {name}: {text}")?;
+            write!(f, "; {name}: {}", Shown(text))?;
         }
         Ok(())
     }
@@ -93,7 +94,8 @@ pub struct RuleStatus {
 
 impl fmt::Display for RuleStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}): {}: ", self.name, self.severity, self.condition)?;
+        let (name, condition) = (Shown(&self.name), Shown(&self.condition));
+        write!(f, "{name} ({}): {condition}: ", self.severity)?;
         if self.is_enabled {
             write!(f, "{}", self.state)?;
         } else {
@@ -106,7 +108,7 @@ impl fmt::Display for RuleStatus {
             write!(f, ", {} groups too many", self.excess)?;
         }
         match &self.error {
-            Some(error) => write!(f, ", {error}"),
+            Some(error) => write!(f, ", {}", Shown(error)),
             None => Ok(()),
         }
     }
@@ -234,11 +236,12 @@ impl Board {
                 .find(|s| s.name == alert.rule)
                 .map_or("", |s| &s.condition);
             reasons.push(format!(
-                "alert `{}`{} fires ({}): the value is {}, and its condition `{condition}`",
-                alert.rule,
+                "alert `{}`{} fires ({}): the value is {}, and its condition `{}`",
+                Shown(&alert.rule),
                 shown(&alert.labels),
                 alert.severity,
-                short(alert.value, 6)
+                short(alert.value, 6),
+                Shown(condition)
             ));
         }
         if let Some(more) = firing.len().checked_sub(NAMED).filter(|more| *more > 0) {
@@ -251,8 +254,9 @@ impl Board {
         {
             let error = status.error.as_deref().unwrap_or_default();
             reasons.push(format!(
-                "rule `{}` could not be evaluated: {error}",
-                status.name
+                "rule `{}` could not be evaluated: {}",
+                Shown(&status.name),
+                Shown(error)
             ));
         }
         for status in statuses
@@ -262,7 +266,7 @@ impl Board {
         {
             reasons.push(format!(
                 "rule `{}` does not follow {} of its groups: there are more than its `max_groups`, or alerts take more than an eighth of the memory budget (`memory_budget`)",
-                status.name, status.excess
+                Shown(&status.name), status.excess
             ));
         }
         self.callback_reasons(&mut reasons);
@@ -306,11 +310,12 @@ impl Board {
     }
 }
 
-fn shown(labels: &Labels) -> String {
+/// Labels for a line, if there are any.
+pub(super) fn shown(labels: &Labels) -> String {
     if labels.is_empty() {
         String::new()
     } else {
-        labels.to_string()
+        Shown(&labels.to_string()).to_string()
     }
 }
 
@@ -376,6 +381,15 @@ mod tests {
         }
     }
 
+    /// Nothing is wrong.
+    const CALM: Vitals = Vitals {
+        memory: 0.2,
+        overflowed: 0.0,
+        disturbed: 0.0,
+        dropped: 0.0,
+        retention: 1.0,
+    };
+
     fn now(second: u64) -> Now {
         let ms = i64::try_from(second * 1_000).unwrap();
         Now {
@@ -393,13 +407,7 @@ mod tests {
             .for_at_least(Duration::from_secs(30))
             .label("team", "shop");
         board.set_defaults(false, vec![rule]).unwrap();
-        let vitals = |memory| Vitals {
-            memory,
-            overflowed: 0.0,
-            disturbed: 0.0,
-            dropped: 0.0,
-            retention: 1.0,
-        };
+        let vitals = |memory| Vitals { memory, ..CALM };
         board.evaluate(&Empty, &vitals(0.9), now(10));
         let shown = |board: &Board| {
             let series = board.series().into_iter();
@@ -419,13 +427,6 @@ mod tests {
     /// Each of the store's own rules fires on what it watches, says the number, and is resolved when that is over.
     #[test]
     fn each_of_the_stores_own_rules_fires_and_is_resolved() {
-        const CALM: Vitals = Vitals {
-            memory: 0.2,
-            overflowed: 0.0,
-            disturbed: 0.0,
-            dropped: 0.0,
-            retention: 1.0,
-        };
         type Change = fn(&mut Vitals);
         let cases: [(&str, Change, &str); 6] = [
             (

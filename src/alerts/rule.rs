@@ -1,8 +1,8 @@
 //! Rules: what a user asks for, and what became of it when it was checked.
 
 use super::{
-    condition::Condition, kept::Kept, severity::Severity, state::Policy, template::Template,
-    text::check_label,
+    condition::Condition, kept::Kept, lexis::is_label_name, severity::Severity, state::Policy,
+    template::Template,
 };
 use crate::{
     error::Error,
@@ -333,7 +333,11 @@ impl Checked {
 fn templates(what: &str, pairs: &[(String, String)]) -> Result<Vec<(Box<str>, Template)>, String> {
     let mut all: Vec<(Box<str>, Template)> = Vec::with_capacity(pairs.len());
     for (name, text) in pairs {
-        check_label(what, name).map_err(|error| error.to_string())?;
+        if !is_label_name(name) {
+            return Err(format!(
+                "{what} `{name}`: allowed are letters, digits and `_`, not beginning with a digit"
+            ));
+        }
         if text.len() > LONGEST {
             return Err(format!(
                 "{what} `{name}` has {} bytes: allowed are {LONGEST}",

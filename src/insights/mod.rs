@@ -21,6 +21,7 @@ use crate::{
     alerts::Severity,
     model::{Labels, MetricKind},
     query::Ask,
+    util::text::Shown,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -81,7 +82,7 @@ fn cardinality(subject: &Subject) -> Option<Insight> {
     let text = format!(
         "{} `{}` has {} series, {more} more than {} min ago, of at most {}: bound the values of its labels (`max_series_per_metric`)",
         subject.kind,
-        subject.name.escape_debug(),
+        Shown(&subject.name),
         subject.series,
         subject.grew_in.as_secs() / 60,
         subject.most_series

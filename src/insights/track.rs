@@ -4,6 +4,7 @@ use super::Subject;
 use crate::{
     model::{Labels, MetricKind},
     query::{Ask, Counters, Gauges, Histograms, Point, Selection},
+    util::text::Shown,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -78,11 +79,11 @@ impl<'a> Track<'a> {
 
 /// A metric as a sentence has it.
 pub(super) fn name(subject: &Subject, labels: &Labels) -> String {
-    let shown = subject.name.escape_debug();
+    let shown = Shown(&subject.name);
     if labels.is_empty() {
         format!("`{shown}`")
     } else {
-        format!("`{shown}`{labels}")
+        format!("`{shown}`{}", Shown(&labels.to_string()))
     }
 }
 

@@ -7,7 +7,7 @@ use super::super::{event::AlertEvent, kept::Kept};
 use crate::{
     ledger::{Full, Ledger},
     model::Labels,
-    util::layout,
+    util::{layout, text::Shown},
 };
 use std::{collections::VecDeque, fmt, mem, sync::Arc};
 
@@ -66,7 +66,8 @@ impl AlertGroup {
 
 impl fmt::Display for AlertGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} events of {}", self.events.len(), self.labels)?;
+        let labels = self.labels.to_string();
+        write!(f, "{} events of {}", self.events.len(), Shown(&labels))?;
         for event in &self.events {
             write!(f, "\n  {event}")?;
         }

@@ -1,8 +1,19 @@
 //! What is written is read, and what cannot be read is named.
 
-use super::super::{mins, secs};
-use super::*;
+use super::{
+    KINDS,
+    read::{COMPARISONS, LONGEST, Reader},
+    usual,
+};
+use crate::{
+    alerts::{
+        condition::{Condition, Test},
+        mins, secs,
+    },
+    query::{Aggregation, Matcher, Query, Range, Term, Wanted},
+};
 use proptest::prelude::*;
+use std::time::Duration;
 
 fn read(text: &str) -> Condition {
     text.parse().unwrap_or_else(|e| panic!("{e}"))

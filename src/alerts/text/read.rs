@@ -1,22 +1,19 @@
-//! Conditions as text, both ways.
+//! Text becomes a condition, or a mistake with its position.
 
-use super::{
-    condition::{Condition, Test},
-    template::{is_label_name, position, string},
-};
+use super::{KINDS, is_plain, span::read_duration, usual};
 use crate::{
+    alerts::{
+        condition::{Condition, Test},
+        lexis::{position, string},
+    },
     error::Error,
     model::MetricKind,
     query::{Aggregation, Matcher, Query, Range, Term, Wanted},
 };
-use std::{
-    fmt::{self, Display, Formatter, Write},
-    str::FromStr,
-    time::Duration,
-};
+use std::{str::FromStr, time::Duration};
 
 /// Bytes of a condition, and parentheses inside of each other, that are read.
-const LONGEST: usize = 16 << 10;
+pub(super) const LONGEST: usize = 16 << 10;
 const DEEPEST: usize = 32;
 
 impl FromStr for Condition {
@@ -45,12 +42,13 @@ impl FromStr for Condition {
 }
 
 /// Where a mistake is, in bytes, and what it is.
-type Wrong = (usize, String);
+pub(super) type Wrong = (usize, String);
 
-struct Reader<'a> {
-    text: &'a str,
-    at: usize,
-    depth: usize,
+/// Reads one condition.
+pub(super) struct Reader<'a> {
+    pub(super) text: &'a str,
+    pub(super) at: usize,
+    pub(super) depth: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -100,7 +98,7 @@ impl<'a> Reader<'a> {
         found
     }
 
-    fn condition(&mut self) -> Result<Condition, Wrong> {
+    pub(super) fn condition(&mut self) -> Result<Condition, Wrong> {
         let term = self.ratio()?;
         let test = self.test()?;
         let clear = if self.word("clear") {
@@ -346,17 +344,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-const KINDS: [MetricKind; 3] = [
-    MetricKind::Counter,
-    MetricKind::Gauge,
-    MetricKind::Histogram,
-];
-
 /// A sign, and what it compares.
-type Comparison = (&'static str, fn(f64) -> Test);
+pub(super) type Comparison = (&'static str, fn(f64) -> Test);
 
 /// Those with two signs first.
-const COMPARISONS: [Comparison; 6] = [
+pub(super) const COMPARISONS: [Comparison; 6] = [
     (">=", Test::AtLeast),
     ("<=", Test::AtMost),
     ("==", Test::Equal),
@@ -364,223 +356,3 @@ const COMPARISONS: [Comparison; 6] = [
     (">", Test::Above),
     ("<", Test::Below),
 ];
-
-/// The kind that is meant when none is named.
-fn usual(aggregation: Aggregation) -> MetricKind {
-    match aggregation {
-        Aggregation::Total | Aggregation::Increase | Aggregation::Rate => MetricKind::Counter,
-        Aggregation::Count | Aggregation::Median | Aggregation::Quantile(_) => {
-            MetricKind::Histogram
-        }
-        _ => MetricKind::Gauge,
-    }
-}
-
-fn is_plain(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':' | b'.'))
-}
-
-const UNITS: [(&str, u128); 8] = [
-    ("w", 604_800_000_000_000),
-    ("d", 86_400_000_000_000),
-    ("h", 3_600_000_000_000),
-    ("m", 60_000_000_000),
-    ("s", 1_000_000_000),
-    ("ms", 1_000_000),
-    ("us", 1_000),
-    ("ns", 1),
-];
-
-/// `1h30m`; not zero.
-pub(super) fn read_duration(text: &str) -> Option<Duration> {
-    if text == "all" {
-        return Some(Duration::MAX);
-    }
-    let mut rest = text;
-    let mut ns = 0_u128;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let number: u64 = rest[..digits].parse().ok()?;
-        rest = &rest[digits..];
-        let end = rest
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(rest.len());
-        let (_, unit) = UNITS.iter().find(|(name, _)| *name == &rest[..end])?;
-        ns += u128::from(number) * unit;
-        rest = &rest[end..];
-    }
-    let seconds = u64::try_from(ns / 1_000_000_000).ok()?;
-    let left = u32::try_from(ns % 1_000_000_000).ok()?;
-    (ns > 0).then(|| Duration::new(seconds, left))
-}
-
-/// The other way round.
-pub(super) struct Span(pub(super) Duration);
-
-impl Display for Span {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if self.0 == Duration::MAX {
-            return f.write_str("all");
-        }
-        let mut ns = self.0.as_nanos();
-        if ns == 0 {
-            return f.write_str("0s");
-        }
-        // Weeks are for reading only.
-        for (unit, size) in &UNITS[1..] {
-            if ns >= *size {
-                write!(f, "{}{unit}", ns / size)?;
-                ns %= size;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A name as it stands in text.
-struct Name<'a>(&'a str);
-
-impl Display for Name<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if is_plain(self.0) {
-            f.write_str(self.0)
-        } else {
-            Quoted(self.0).fmt(f)
-        }
-    }
-}
-
-struct Quoted<'a>(&'a str);
-
-impl Display for Quoted<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        for c in self.0.chars() {
-            match c {
-                '"' => f.write_str("\\\"")?,
-                '\\' => f.write_str("\\\\")?,
-                '\n' => f.write_str("\\n")?,
-                '\t' => f.write_str("\\t")?,
-                c => f.write_char(c)?,
-            }
-        }
-        f.write_char('"')
-    }
-}
-
-/// A term, in parentheses if it is a ratio.
-struct Inner<'a>(&'a Term);
-
-impl Display for Inner<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Term::Ratio(..) => write!(f, "({})", Whole(self.0)),
-            term => Whole(term).fmt(f),
-        }
-    }
-}
-
-struct Whole<'a>(&'a Term);
-
-impl Display for Whole<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Term::Ask { query, aggregation } => write_ask(f, query, *aggregation),
-            Term::Ratio(a, b) => write!(f, "{} / {}", Inner(a), Inner(b)),
-            Term::Change(inner, ago) => write!(f, "{} change {}", Inner(inner), Span(*ago)),
-            Term::Ago(inner, ago) => write!(f, "{} offset {}", Inner(inner), Span(*ago)),
-        }
-    }
-}
-
-/// `p99`, where that says it exactly.
-fn write_aggregation(f: &mut Formatter<'_>, aggregation: Aggregation) -> fmt::Result {
-    if let Aggregation::Quantile(q) = aggregation {
-        let short = format!("p{}", (q * 1e6).round() / 1e4);
-        if short.parse::<Aggregation>().ok() == Some(aggregation) {
-            return f.write_str(&short);
-        }
-    }
-    write!(f, "{aggregation}")
-}
-
-fn write_ask(f: &mut Formatter<'_>, query: &Query, aggregation: Aggregation) -> fmt::Result {
-    write_aggregation(f, aggregation)?;
-    f.write_char('(')?;
-    if query.kind != usual(aggregation) {
-        write!(f, "{} ", query.kind)?;
-    }
-    let is_kind = KINDS.iter().any(|kind| kind.as_str() == &*query.name);
-    if is_kind {
-        Quoted(&query.name).fmt(f)?;
-    } else {
-        Name(&query.name).fmt(f)?;
-    }
-    for (i, matcher) in query.matchers.iter().enumerate() {
-        let sign = match (matcher.is, matcher.is_pattern()) {
-            (true, false) => "=",
-            (false, false) => "!=",
-            (true, true) => "=~",
-            (false, true) => "!~",
-        };
-        let open = if i == 0 { "{" } else { ", " };
-        write!(
-            f,
-            "{open}{}{sign}{}",
-            Name(&matcher.name),
-            Quoted(matcher.text())
-        )?;
-    }
-    f.write_str(if query.matchers.is_empty() { ")" } else { "})" })?;
-    if !query.by.is_empty() {
-        f.write_str(" by (")?;
-        for (i, name) in query.by.iter().enumerate() {
-            write!(f, "{}{}", if i == 0 { "" } else { ", " }, Name(name))?;
-        }
-        f.write_char(')')?;
-    }
-    match query.window {
-        Some(Range::Last(window)) => write!(f, " over {}", Span(window)),
-        // No rule has it.
-        Some(Range::Between(from, to)) => write!(f, " between {from} and {to}"),
-        None => Ok(()),
-    }
-}
-
-impl Display for Condition {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ", Whole(&self.term))?;
-        match self.test {
-            Test::Above(x) => write!(f, "> {x}"),
-            Test::AtLeast(x) => write!(f, ">= {x}"),
-            Test::Below(x) => write!(f, "< {x}"),
-            Test::AtMost(x) => write!(f, "<= {x}"),
-            Test::Equal(x) => write!(f, "== {x}"),
-            Test::NotEqual(x) => write!(f, "!= {x}"),
-            Test::Outside(low, high) => write!(f, "outside {low}..{high}"),
-            Test::Absent(time) => write!(f, "absent {}", Span(time)),
-            Test::Crosses(x, within) => write!(f, "crosses {x} within {}", Span(within)),
-        }?;
-        match self.clear {
-            Some(clear) => write!(f, " clear {clear}"),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Whether a label of a rule may be called so.
-pub(super) fn check_label(what: &str, name: &str) -> Result<(), Error> {
-    if !is_label_name(name) {
-        return Err(Error::invalid(format!(
-            "{what} `{name}`: allowed are letters, digits and `_`, not beginning with a digit"
-        )));
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-#[path = "text_tests.rs"]
-mod tests;
