@@ -130,10 +130,23 @@ pub(crate) struct Moment(u64);
 /// The first reading in a process compares the counter with the system's clock, for about a millisecond.
 static COUNTER: LazyLock<quanta::Clock> = LazyLock::new(quanta::Clock::new);
 
+#[cfg(test)]
+thread_local! {
+    static READINGS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 impl Moment {
     #[inline]
     pub(crate) fn now() -> Self {
+        #[cfg(test)]
+        READINGS.set(READINGS.get() + 1);
         Self(COUNTER.raw())
+    }
+
+    /// How often this thread has read the counter.
+    #[cfg(test)]
+    pub(crate) fn readings() -> u64 {
+        READINGS.get()
     }
 
     /// Nanoseconds from this moment to `end`; zero if that is earlier, as it may be on another core.

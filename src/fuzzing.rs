@@ -3,6 +3,8 @@
 pub mod chunks;
 pub mod segment;
 
+#[cfg(feature = "probes")]
+use crate::collectors::probes::doors;
 #[cfg(feature = "http")]
 use crate::http;
 use crate::{
@@ -111,4 +113,25 @@ pub fn fits(pattern: &str, text: &str) -> bool {
 /// Names and values in canonical bytes.
 pub fn labels(canonical: &[u8]) -> impl Iterator<Item = (&str, &str)> {
     labels::iter(canonical)
+}
+
+/// What a probe makes of a URL: whether with TLS, host, port, `Host` header, path. `None`: it is refused.
+#[cfg(feature = "probes")]
+#[must_use]
+pub fn probed_url(text: &str) -> Option<(bool, String, u16, String, String)> {
+    doors::url(text)
+}
+
+/// Where a redirect leads a probe.
+#[cfg(feature = "probes")]
+#[must_use]
+pub fn probed_redirect(from: &str, location: &str) -> Option<(bool, String, u16, String, String)> {
+    doors::redirect(from, location)
+}
+
+/// When a certificate expires, in seconds since the Unix epoch.
+#[cfg(feature = "probes")]
+#[must_use]
+pub fn certificate_expiry(der: &[u8]) -> Option<u64> {
+    doors::certificate_expiry(der)
 }

@@ -122,7 +122,7 @@ pub use self::{
     builder::RecallBuilder,
     catalogue::{Catalogue, Declared, MetricUnit},
     clock::{Clock, ManualClock, mins, secs},
-    collectors::{Collecting, PoolStatus, process},
+    collectors::{Collecting, PoolStatus, RateMetric, process},
     config::{HistogramRule, MemoryProfile, ProfileConfig, RetentionRule, Tier},
     engine::{
         CollectorStatus, Frame, Freed, Health, HealthAlerts, HealthLevel, HealthMemory,

@@ -44,7 +44,7 @@ const ALLOWED: &[(&str, &str)] = &[
     ("export", "error util model exposition"),
     (
         "collectors",
-        "error clock alloc util intake recorder engine handle",
+        "error clock alloc util intake recorder catalogue query engine handle",
     ),
     ("ingest", "error clock util model intake exposition"),
     (
@@ -52,7 +52,7 @@ const ALLOWED: &[(&str, &str)] = &[
         "error util ledger model exposition query alerts engine handle",
     ),
     ("guide", ""),
-    ("fuzzing", "model codec live exposition http"),
+    ("fuzzing", "model codec live exposition collectors http"),
     ("builder", "*"),
 ];
 

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use metrics_recall::{
-    Cause, Clock, Recall,
+    AlertRule, AlertState, Cause, Clock, Condition, MetricKind, Recall,
     probes::{Phase, Probe},
     secs,
 };
@@ -13,11 +13,12 @@ use rustls::{
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 use std::{
+    collections::BTreeSet,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, mpsc},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// A server that does `answer` with each connection.
@@ -191,10 +192,15 @@ fn redirects_are_followed_and_not_for_ever() {
 
 /// A server with a certificate of its own, and that in DER.
 fn tls_server() -> (String, Vec<u8>) {
+    tls_server_until(2_524_521_600) // 2049-12-31
+}
+
+/// One whose certificate expires then, in seconds since the Unix epoch.
+fn tls_server_until(expiry: u64) -> (String, Vec<u8>) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     params.not_before = date_time_ymd(2020, 1, 1);
-    params.not_after = date_time_ymd(2049, 12, 31);
+    params.not_after = date_time_ymd(1970, 1, 1) + secs(expiry);
     let certificate = params.self_signed(&key).unwrap();
     let der = certificate.der().to_vec();
     let secret = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -236,6 +242,81 @@ fn tls_has_its_phase_and_its_expiry() {
         (failure.cause(), failure.phase()),
         (Cause::Timeout, Phase::Tls)
     );
+}
+
+const DAY: u64 = 86_400;
+
+/// Whoever is on call hears of it while there is time, and with how many days are left.
+#[test]
+fn a_certificate_that_expires_soon_can_be_told_of() {
+    let (clock, hands) = Clock::manual();
+    let (_recorder, recall) = Recall::builder().clock(clock).build().unwrap();
+    #[expect(clippy::disallowed_methods, reason = "certificates are of today")]
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let soon = now.as_secs() + 10 * DAY;
+    let (address, der) = tls_server_until(soon);
+    let probe = Probe::http(format!("https://{address}/")).unwrap();
+    let probe = probe.root_certificate(der);
+    let report = probe.clone().run().unwrap();
+    assert_eq!(report.certificate_expiry, Some(soon));
+    let _probe = recall.probe(probe).unwrap();
+    // In 14 days from now.
+    let limit = soon + 4 * DAY;
+    let expiry = Condition::gauges("probe_ssl_earliest_cert_expiry").by("target");
+    #[expect(clippy::cast_precision_loss, reason = "seconds of this century")]
+    let rule = AlertRule::new("CertificateExpires").when(expiry.current().below(limit as f64));
+    recall.alerts().add(rule).unwrap();
+    hands.advance(secs(1));
+    recall.tick();
+    let active = recall.alerts().active();
+    assert_eq!((active.len(), active[0].state), (1, AlertState::Firing));
+}
+
+/// One that is over is refused by the handshake, and says so.
+#[test]
+fn a_certificate_that_has_expired_is_a_failure_of_tls() {
+    let (address, der) = tls_server_until(1_704_067_200);
+    let probe = Probe::http(format!("https://{address}/")).unwrap();
+    let failure = probe.root_certificate(der).run().unwrap_err();
+    assert_eq!(failure.phase(), Phase::Tls);
+    assert!(failure.to_string().contains("xpired"), "{failure}");
+}
+
+/// The table in the documentation is what is emitted.
+#[test]
+fn what_is_emitted_is_what_the_table_says() {
+    let text = include_str!("../src/collectors/probes/mod.rs");
+    let rows = text.lines().filter_map(|line| {
+        let mut columns = line.strip_prefix("//! | `")?.split(" | ");
+        let name = columns.next()?.trim_end_matches('`');
+        Some(format!("{} {name}", columns.next()?))
+    });
+    let documented: BTreeSet<String> = rows.collect();
+    assert_eq!(documented.len(), 9);
+    let (_recorder, recall) = Recall::builder().build().unwrap();
+    let (address, der) = tls_server();
+    let page = Probe::http(format!("https://{address}/")).unwrap();
+    let failing = says("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
+    let _all = [
+        recall.probe(page.root_certificate(der)).unwrap(),
+        recall.probe(http(&failing)).unwrap(),
+        recall.probe(Probe::tcp(&failing).unwrap()).unwrap(),
+        recall.probe(Probe::dns("localhost").unwrap()).unwrap(),
+    ];
+    recall.tick();
+    let mut emitted = BTreeSet::new();
+    for (kind, word) in [
+        (MetricKind::Counter, "counter"),
+        (MetricKind::Gauge, "gauge"),
+    ] {
+        let series = recall.values(kind).into_iter();
+        for series in series.filter(|series| series.name.starts_with("probe_")) {
+            let mut labels: Vec<_> = series.labels.iter().map(|(name, _)| name).collect();
+            labels.sort_by_key(|name| *name != "target");
+            emitted.insert(format!("{word} {}{{{}}}", series.name, labels.join(",")));
+        }
+    }
+    assert_eq!(emitted, documented);
 }
 
 #[test]

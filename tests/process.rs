@@ -8,6 +8,7 @@ use common::Store;
 use metrics::counter;
 use metrics_recall::{Aggregation, Format, Frame, MetricKind, Value, mins, process, secs};
 use std::{
+    collections::BTreeSet,
     fs,
     io::Write,
     process::{Command, Stdio},
@@ -170,6 +171,42 @@ fn a_scraper_sees_a_counter(store: &Store) {
         String::from_utf8_lossy(&said.stderr).into_owned(),
     );
     assert_eq!(said, (Some(0), String::new()));
+}
+
+/// The table in the documentation is what is emitted, with a description each.
+#[test]
+fn what_is_emitted_is_what_the_table_says() {
+    let text = include_str!("../src/collectors/process/mod.rs");
+    let rows = text.lines().filter_map(|line| {
+        let mut columns = line.strip_prefix("//! | `")?.split(" | ");
+        let name = columns.next()?.trim_end_matches('`');
+        let kind = columns.next()?.split(',').next()?;
+        Some(format!("{kind} {name}"))
+    });
+    let documented: BTreeSet<String> = rows.collect();
+    assert_eq!(documented.len(), 9);
+    let store = Store::default();
+    let _collecting = store.recall.collect_process().unwrap();
+    store.tick(secs(1));
+    let mut emitted = BTreeSet::new();
+    for (kind, word) in [
+        (MetricKind::Counter, "counter"),
+        (MetricKind::Gauge, "gauge"),
+    ] {
+        let series = store.recall.values(kind).into_iter();
+        for series in series.filter(|series| series.name.starts_with("process_")) {
+            let labels: Vec<_> = series.labels.iter().map(|(name, _)| name).collect();
+            let labels = if labels.is_empty() {
+                String::new()
+            } else {
+                format!("{{{}}}", labels.join(","))
+            };
+            emitted.insert(format!("{word} {}{labels}", series.name));
+            let info = store.recall.metric(&series.name).unwrap();
+            assert!(info.description.is_some(), "{}", series.name);
+        }
+    }
+    assert_eq!(emitted, documented);
 }
 
 #[test]

@@ -142,8 +142,8 @@ fn allocations_are_counted_if_the_feature_is_on() {
     for item in [FUNCTION, "async fn f() {}", "fn f() { g() }"] {
         let names = ["\"function_allocations\"", "\"function_allocated_bytes\""];
         assert!(names.iter().all(|name| of("alloc", item).contains(name)));
-        let named = of("alloc, name = \"pay_duration_seconds\"", item);
-        assert!(named.contains("\"pay_allocated_bytes\""), "{named}");
+        let pay = of("alloc, name = \"pay_duration_seconds\"", item);
+        assert!(pay.contains("\"pay_allocated_bytes\""), "{pay}");
         assert!(!of("", item).contains("allocat"));
     }
     let computed = of("alloc, labels(n = next())", FUNCTION);

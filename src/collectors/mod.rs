@@ -10,11 +10,12 @@ mod pool;
 #[cfg(feature = "probes")]
 pub mod probes;
 pub mod process;
+mod rates;
 mod scoped;
 #[cfg(feature = "system")]
 pub mod system;
 
-pub use self::{guard::Collecting, pool::PoolStatus};
+pub use self::{guard::Collecting, pool::PoolStatus, rates::RateMetric};
 
 use self::{closure::Closure, scoped::Scoped};
 use crate::{

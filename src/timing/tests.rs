@@ -203,3 +203,54 @@ fn a_poll_that_panics_counts_as_busy_and_as_given_up() {
     assert_eq!(counts, (0, 1));
     assert!(busy.values()[0] >= SHORT.as_secs_f64() * 0.999);
 }
+
+/// How often `f` reads the clock and records.
+fn cost(kept: &Kept, f: impl FnOnce()) -> (u64, usize) {
+    let (readings, records) = (Moment::readings(), kept.values().len());
+    f();
+    (Moment::readings() - readings, kept.values().len() - records)
+}
+
+#[test]
+fn a_duration_is_two_readings_and_one_record() {
+    let (kept, histogram) = Kept::new();
+    let handle = || histogram.clone();
+    let mut pending = Box::pin(timed_future(handle(), Polls(5)));
+    for (what, cost) in [
+        ("timer", cost(&kept, || drop(Timer::start(handle())))),
+        ("stopped", cost(&kept, || _ = Timer::start(handle()).stop())),
+        ("closure", cost(&kept, || time(handle(), || ()))),
+        (
+            "future",
+            cost(&kept, || while poll(pending.as_mut()).is_pending() {}),
+        ),
+    ] {
+        assert_eq!(cost, (2, 1), "{what}");
+    }
+    let cancelled = cost(&kept, || Timer::start(handle()).cancel());
+    assert_eq!(cancelled, (1, 0));
+    let busy = Polls(3).timed(handle()).busy_to(handle());
+    let mut busy = Box::pin(busy);
+    let busy = cost(&kept, || while poll(busy.as_mut()).is_pending() {});
+    assert_eq!(busy, (6, 2), "two a poll, and one record more");
+}
+
+#[cfg(feature = "macros")]
+#[test]
+fn what_the_attribute_writes_reads_the_clock_twice() {
+    static LABELS: &[call::Label] = &[];
+    static SITE: call::Fixed = call::Fixed::new(
+        [const { call::key("calls_seconds", LABELS) }; 4],
+        module_path!(),
+    );
+    let (kept, _) = Kept::new();
+    let readings = |f: &dyn Fn()| cost(&kept, f).0;
+    assert_eq!(readings(&|| drop(call::start(&&SITE))), 2);
+    let fallible = || call::run(&SITE, (), || Ok::<_, ()>(1));
+    assert_eq!(readings(&|| assert_eq!(fallible(), Ok(1))), 2);
+    let polled = || {
+        let mut future = Box::pin(call::run_future(&SITE, (), Polls(4)));
+        while poll(future.as_mut()).is_pending() {}
+    };
+    assert_eq!(readings(&polled), 2);
+}

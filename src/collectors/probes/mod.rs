@@ -20,6 +20,8 @@
 
 mod certificate;
 mod connect;
+#[cfg(fuzzing)]
+pub(crate) mod doors;
 mod http;
 mod url;
 

@@ -160,40 +160,94 @@ impl Collector for ProcessGroup {
     }
 }
 
+/// A gauge: its name, its unit, what it is, and its value.
+type Shown = (
+    &'static str,
+    Option<Unit>,
+    &'static str,
+    fn(&Process) -> Option<f64>,
+);
+
+const GAUGES: &[Shown] = &[
+    (
+        "process_resident_memory_bytes",
+        Some(Unit::Bytes),
+        "Memory that is in RAM.",
+        |process| process.resident_bytes.map(float),
+    ),
+    (
+        "process_virtual_memory_bytes",
+        Some(Unit::Bytes),
+        "Address space that is in use.",
+        |process| process.virtual_bytes.map(float),
+    ),
+    (
+        "process_open_fds",
+        None,
+        "Open file descriptors.",
+        |process| process.open_fds.map(float),
+    ),
+    (
+        "process_max_fds",
+        None,
+        "File descriptors that may be open.",
+        |process| process.max_fds.map(float),
+    ),
+    (
+        "process_start_time_seconds",
+        Some(Unit::Seconds),
+        "When the process began, since the Unix epoch.",
+        |process| process.start_seconds,
+    ),
+    ("process_threads", None, "Threads.", |process| {
+        process.threads.map(float)
+    }),
+];
+
+/// A counter with a label `type`: its name, what it is, and the values of two types.
+type Counted = (
+    &'static str,
+    &'static str,
+    [(&'static str, fn(&Process) -> Option<u64>); 2],
+);
+
+const COUNTERS: &[Counted] = &[
+    (
+        "process_paging_faults_total",
+        "Page faults by type.",
+        [
+            ("minor", |process| process.minor_faults),
+            ("major", |process| process.major_faults),
+        ],
+    ),
+    (
+        "process_context_switches_total",
+        "How often a thread left the CPU, by type.",
+        [
+            ("voluntary", |process| process.voluntary_switches),
+            ("involuntary", |process| process.involuntary_switches),
+        ],
+    ),
+];
+
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+fn float(n: u64) -> f64 {
+    n as f64
+}
+
 fn record(process: &Process) {
-    macro_rules! set {
-        ($name:literal, $value:expr) => {
-            if let Some(value) = $value {
-                gauge!($name).set(value as f64);
-            }
-        };
+    for (name, _, _, value) in GAUGES {
+        if let Some(value) = value(process) {
+            gauge!(*name).set(value);
+        }
     }
-    macro_rules! count {
-        ($name:literal, $type:literal, $value:expr) => {
-            if let Some(value) = $value {
-                counter!($name, "type" => $type).absolute(value);
+    for (name, _, types) in COUNTERS {
+        for (kind, value) in types {
+            if let Some(value) = value(process) {
+                counter!(*name, "type" => *kind).absolute(value);
             }
-        };
+        }
     }
-    set!("process_resident_memory_bytes", process.resident_bytes);
-    set!("process_virtual_memory_bytes", process.virtual_bytes);
-    set!("process_open_fds", process.open_fds);
-    set!("process_max_fds", process.max_fds);
-    set!("process_start_time_seconds", process.start_seconds);
-    set!("process_threads", process.threads);
-    count!("process_paging_faults_total", "minor", process.minor_faults);
-    count!("process_paging_faults_total", "major", process.major_faults);
-    count!(
-        "process_context_switches_total",
-        "voluntary",
-        process.voluntary_switches
-    );
-    count!(
-        "process_context_switches_total",
-        "involuntary",
-        process.involuntary_switches
-    );
 }
 
 fn describe() {
@@ -202,27 +256,13 @@ fn describe() {
         Unit::Seconds,
         "CPU time of all threads, in the process and in the kernel."
     );
-    describe_gauge!(
-        "process_resident_memory_bytes",
-        Unit::Bytes,
-        "Memory that is in RAM."
-    );
-    describe_gauge!(
-        "process_virtual_memory_bytes",
-        Unit::Bytes,
-        "Address space that is in use."
-    );
-    describe_gauge!("process_open_fds", "Open file descriptors.");
-    describe_gauge!("process_max_fds", "File descriptors that may be open.");
-    describe_gauge!(
-        "process_start_time_seconds",
-        Unit::Seconds,
-        "When the process began, since the Unix epoch."
-    );
-    describe_gauge!("process_threads", "Threads.");
-    describe_counter!("process_paging_faults_total", "Page faults by type.");
-    describe_counter!(
-        "process_context_switches_total",
-        "How often a thread left the CPU, by type."
-    );
+    for (name, unit, what, _) in GAUGES {
+        match *unit {
+            Some(unit) => describe_gauge!(*name, unit, *what),
+            None => describe_gauge!(*name, *what),
+        }
+    }
+    for (name, what, _) in COUNTERS {
+        describe_counter!(*name, *what);
+    }
 }

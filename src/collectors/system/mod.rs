@@ -18,8 +18,8 @@
 //! | `system_memory_limit_bytes` | gauge | B | memory of the machine | memory |
 //! | `system_memory_utilization_ratio` | gauge | 1 | share of it that is used | memory |
 //! | `system_paging_usage_bytes{state}` | gauge | B | swap: `used` and `free`, where there is any | memory |
-//! | `system_cgroup_memory_limit_bytes` | gauge | B | what the control group of the process may use, where it has a limit | memory |
-//! | `system_cgroup_memory_usage_bytes` | gauge | B | what that group uses | memory |
+//! | `system_cgroup_memory_limit_bytes` | gauge | B | what the control group of the process may use, or one above it that has less, where there is a limit | memory |
+//! | `system_cgroup_memory_usage_bytes` | gauge | B | what that group uses, its files in memory included | memory |
 //! | `system_filesystem_usage_bytes{device,mountpoint,type,state}` | gauge | B | `used` and `free` to users who are not root | filesystems |
 //! | `system_filesystem_utilization_ratio{device,mountpoint,type}` | gauge | 1 | share that is used | filesystems |
 //! | `system_filesystem_fullest_ratio` | gauge | 1 | that of the fullest one, for alerts | filesystems |

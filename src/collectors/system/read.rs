@@ -1,6 +1,6 @@
 //! Typed readings of the machine.
 
-use crate::intake::CollectError;
+use crate::{intake::CollectError, util::machine::memory_group};
 use std::{path::PathBuf, time::Duration};
 use sysinfo::{CpuRefreshKind, DiskRefreshKind, MINIMUM_CPU_UPDATE_INTERVAL, System};
 
@@ -33,17 +33,17 @@ pub struct Memory {
     pub swap_limit_bytes: u64,
     /// What is used of it.
     pub swap_used_bytes: u64,
-    /// What the control group of this process may use, if it is limited.
+    /// What the control group of this process may use, or one above it that has less, if any is limited.
     pub cgroup: Option<CgroupMemory>,
 }
 
-/// Memory of a control group, which a container has.
+/// Memory of a control group, which a container or a service has. Linux only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CgroupMemory {
     /// What it may use.
     pub limit_bytes: u64,
-    /// What it uses.
+    /// What it uses, its files in memory included.
     pub used_bytes: u64,
 }
 
@@ -105,18 +105,17 @@ impl Reader {
         let limit_bytes = system.total_memory();
         let available_bytes = system.available_memory().min(limit_bytes);
         // Without a limit of its own, a group may use what the machine has.
-        let cgroup = system.cgroup_limits();
-        let cgroup = cgroup.filter(|group| group.total_memory < limit_bytes);
+        let cgroup = memory_group().map(|group| CgroupMemory {
+            limit_bytes: group.limit as u64,
+            used_bytes: group.used as u64,
+        });
         Memory {
             limit_bytes,
             available_bytes,
             used_bytes: limit_bytes - available_bytes,
             swap_limit_bytes: system.total_swap(),
             swap_used_bytes: system.used_swap(),
-            cgroup: cgroup.map(|group| CgroupMemory {
-                limit_bytes: group.total_memory,
-                used_bytes: group.total_memory.saturating_sub(group.free_memory),
-            }),
+            cgroup: cgroup.filter(|group| group.limit_bytes < limit_bytes),
         }
     }
 }

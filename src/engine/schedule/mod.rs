@@ -19,7 +19,8 @@ use crate::{
 };
 use parking_lot::Mutex;
 use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
+    any::Any,
+    sync::{Arc, Weak, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -36,6 +37,8 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 pub(crate) struct Schedule {
     crews: Mutex<Vec<Arc<Crew>>>,
     ledger: Arc<Ledger>,
+    /// What sources share that have one collector for all of theirs, if any is alive.
+    pub(crate) shared: Mutex<Option<Weak<dyn Any + Send + Sync>>>,
 }
 
 /// What a crew is charged, for as long as anybody holds it.
@@ -82,6 +85,7 @@ impl Schedule {
         Self {
             crews: Mutex::default(),
             ledger,
+            shared: Mutex::default(),
         }
     }
 
