@@ -31,6 +31,7 @@ enum Kind {
     BeyondRetention,
     Refused,
     Reentrant,
+    Remote,
 }
 
 impl Error {
@@ -60,6 +61,11 @@ impl Error {
 
     pub(crate) fn refused(message: impl Into<Box<str>>) -> Self {
         Self::new(Kind::Refused, message)
+    }
+
+    #[cfg(feature = "push")]
+    pub(crate) fn remote(message: impl Into<Box<str>>) -> Self {
+        Self::new(Kind::Remote, message)
     }
 
     fn new(kind: Kind, message: impl Into<Box<str>>) -> Self {
@@ -104,6 +110,12 @@ impl Error {
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.kind == Kind::Refused
+    }
+
+    /// Another service could not be reached, did not answer in time, or did not take what it was sent.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        self.kind == Kind::Remote
     }
 
     /// The operating system refused something, such as a thread.

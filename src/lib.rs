@@ -77,6 +77,8 @@ mod config;
 mod engine;
 #[cfg(not(loom))]
 mod error;
+#[cfg(all(feature = "push", not(loom)))]
+mod export;
 #[cfg(not(loom))]
 mod exposition;
 #[cfg(not(loom))]
@@ -142,6 +144,8 @@ pub use self::{
     timing::{Timed, TimedFuture, Timer, time, timed_future},
 };
 
+#[cfg(all(feature = "push", not(loom)))]
+pub use self::export::PushGateway;
 #[cfg(all(not(loom), feature = "http", unix))]
 pub use self::http::UnixSidecar;
 #[cfg(all(not(loom), feature = "http"))]

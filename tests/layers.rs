@@ -41,7 +41,7 @@ const ALLOWED: &[(&str, &str)] = &[
         "error clock util ledger model config live intake exposition history query alerts insights engine",
     ),
     ("journal", "error util model codec"),
-    ("export", "error util model exposition"),
+    ("export", "error util model exposition handle"),
     (
         "collectors",
         "error clock alloc util intake recorder catalogue query engine handle",

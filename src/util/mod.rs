@@ -1,5 +1,7 @@
 //! Small tools without any idea of metrics.
 
+#[cfg(all(not(loom), any(feature = "http", feature = "push")))]
+pub(crate) mod base64;
 pub(crate) mod bits;
 #[cfg(not(loom))]
 pub(crate) mod fork;

@@ -1,0 +1,5 @@
+//! What leaves for other stores.
+
+mod push;
+
+pub use self::push::PushGateway;
