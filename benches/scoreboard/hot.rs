@@ -29,6 +29,18 @@ pub fn macros(subject: Subject) {
     });
 }
 
+/// Group `tee`: the same, with the peer's recorder fed beside ours; the peer has it alone.
+pub fn tee(subject: Subject) {
+    pin(0);
+    let rig = subject.install(Setup {
+        tee: true,
+        ..Setup::default()
+    });
+    solo(&rig, "counter_tee", N, |_| {
+        counter!("static").increment(1);
+    });
+}
+
 /// Group `pairs`: static keys, two threads.
 pub fn pairs(subject: Subject) {
     let rig = subject.install(Setup::default());

@@ -2,7 +2,9 @@
 
 use self::Unit::{Bytes, Calls, Nanos, Times, Yards};
 use crate::subject::Subject::{self, Facade, Mep, Recall};
-use crate::{alerts, collect, history, hot, memory, questions, render, sites, store, timing};
+use crate::{
+    alerts, collect, history, hot, memory, questions, render, scrape, sites, store, timing,
+};
 
 /// What a row counts in, and which number its goal is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,8 +70,11 @@ pub const GROUPS: &[Group] = &[
     group("points", &[Recall], 1, history::points),
     group("register", BOTH, 3, store::register),
     group("render", BOTH, 1, render::counters),
-    group("render_histograms", &[Recall], 1, render::histograms),
-    group("scrape", &[Recall], 1, crate::scrape::scrape),
+    group("render_histograms", BOTH, 1, render::histograms),
+    group("render_summaries", BOTH, 1, render::summaries),
+    group("scrape", &[Recall], 1, scrape::scrape),
+    group("scraped", BOTH, 1, scrape::scraped),
+    group("tee", BOTH, 1, hot::tee),
 ];
 
 const fn group(
@@ -444,6 +449,13 @@ pub const ROWS: &[Row] = &[
     ),
     row("render", "render", "... later, changed meanwhile", Nanos).goal(8e6),
     row(
+        "render",
+        "render_times_client",
+        "... times prometheus-client's",
+        Times,
+    )
+    .goal(1.1),
+    row(
         "render_histograms",
         "render_histograms_first",
         "render 10,000 histograms, 12 buckets, the first time",
@@ -457,6 +469,19 @@ pub const ROWS: &[Row] = &[
     )
     .goal(12e6),
     row(
+        "render_summaries",
+        "render_summaries_first",
+        "render 10,000 summaries over 60 s, the first time",
+        Nanos,
+    ),
+    row(
+        "render_summaries",
+        "render_summaries",
+        "... later, changed meanwhile",
+        Nanos,
+    )
+    .goal(60e6),
+    row(
         "scrape",
         "scrape",
         "scrape 100,000 counters over HTTP",
@@ -465,6 +490,20 @@ pub const ROWS: &[Row] = &[
     row("scrape", "scrape_times", "... times the render", Times).goal(2.0),
     row("scrape", "scrape_gzip", "... compressed", Nanos),
     row("scrape", "scrape_gzip_times", "... times the render", Times).goal(5.0),
+    row(
+        "scraped",
+        "scraped",
+        "counter! while another core scrapes, times without",
+        Times,
+    )
+    .goal(1.0 / 0.95),
+    row(
+        "tee",
+        "counter_tee",
+        "counter! static key, and to the exporter",
+        Yards,
+    )
+    .goal(8.0),
     row(
         "day",
         "day_tick",

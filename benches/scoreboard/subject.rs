@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use metrics_recall::{Clock, ManualClock, MemoryProfile, Recall, secs};
+use metrics_recall::{Clock, HistogramRule, ManualClock, MemoryProfile, Recall, secs};
 
 /// Whose numbers these are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,12 @@ pub struct Setup {
     pub budget: Option<usize>,
     pub series: Option<usize>,
     pub idle: Option<Duration>,
+    /// Exposes histograms as summaries over so long.
+    pub summary: Option<Duration>,
+    /// Bounds of the peer's histograms; ours have powers of two.
+    pub buckets: Option<&'static [f64]>,
+    /// Feeds the peer's recorder beside ours.
+    pub tee: bool,
 }
 
 /// An installed subject, with whatever drives it from outside.
@@ -50,7 +56,7 @@ impl Subject {
     pub fn install(self, setup: Setup) -> Rig {
         match self {
             Self::Recall => install_recall(setup),
-            Self::Mep => install_mep(),
+            Self::Mep => install_mep(setup),
             Self::Facade => {
                 metrics::set_global_recorder(metrics::NoopRecorder)
                     .expect("the first recorder here");
@@ -88,6 +94,12 @@ fn install_recall(setup: Setup) -> Rig {
     if let Some(idle) = setup.idle {
         builder = builder.idle_timeout(idle);
     }
+    if let Some(window) = setup.summary {
+        builder = builder.expose(HistogramRule::named("*").summary(window));
+    }
+    if setup.tee {
+        builder = builder.tee(PrometheusBuilder::new().build_recorder());
+    }
     let (recorder, recall) = builder.build().expect("a valid setup");
     assert!(
         metrics::set_global_recorder(recorder).is_ok(),
@@ -96,8 +108,13 @@ fn install_recall(setup: Setup) -> Rig {
     Rig::Recall(recall, hands)
 }
 
-fn install_mep() -> Rig {
-    let recorder = PrometheusBuilder::new().build_recorder();
+fn install_mep(setup: Setup) -> Rig {
+    // Its summaries are over 60 s by default.
+    let mut builder = PrometheusBuilder::new();
+    if let Some(buckets) = setup.buckets {
+        builder = builder.set_buckets(buckets).expect("ascending bounds");
+    }
+    let recorder = builder.build_recorder();
     let handle = recorder.handle();
     assert!(
         metrics::set_global_recorder(recorder).is_ok(),
