@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::float_cmp,
+    clippy::disallowed_methods,
     unsafe_code,
     reason = "tests, and an allocator that counts"
 )]
@@ -10,14 +11,16 @@
 mod common;
 
 use common::Store;
-use metrics::{counter, gauge, histogram};
+use metrics::{counter, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use metrics_recall::{HistogramRule, Recall, RecallBuilder, mins, secs};
+use metrics_util::MetricKindMask;
 use parking_lot::Mutex;
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     collections::BTreeMap,
     sync::atomic::{AtomicIsize, Ordering::Relaxed},
+    time::{Duration, Instant},
 };
 
 /// Bytes that the whole process holds.
@@ -62,6 +65,12 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
             (name.to_owned(), value.parse().unwrap())
         })
         .collect()
+}
+
+/// Ours of `took`, in the last minute.
+fn median(store: &Store) -> f64 {
+    let took = store.recall.histograms("took").over(mins(1));
+    took.median().unwrap()
 }
 
 /// Bytes that 100 rounds of 2,000 samples leave behind, five seconds and a tick between them.
@@ -140,12 +149,7 @@ fn a_slow_call_leaves_the_median_of_fast_ones_alone() {
         histogram!("took").record(10.0);
     });
     store.tick(secs(1));
-    let median = store
-        .recall
-        .histograms("took")
-        .over(mins(1))
-        .median()
-        .unwrap();
+    let median = median(&store);
     assert!((median / 0.0015 - 1.0).abs() < 0.03, "{median}");
     let theirs = samples(&handle.render())["took{quantile=\"0.5\"}"];
     assert!(
@@ -164,12 +168,7 @@ fn p50_of_1_to_1000() {
         }
     });
     store.tick(secs(1));
-    let median = store
-        .recall
-        .histograms("took")
-        .over(mins(1))
-        .median()
-        .unwrap();
+    let median = median(&store);
     assert!((median / 500.0 - 1.0).abs() < 0.023, "{median}");
     let theirs = samples(&handle.render())["took{quantile=\"0.5\"}"];
     assert!(
@@ -235,4 +234,58 @@ fn names_that_meet_keep_their_values() {
     let theirs: f64 = samples(&handle.render()).values().sum();
     assert_eq!(ours, 12.0);
     assert!(theirs < 12.0, "the exporter tells them apart now");
+}
+
+/// An infinity, too.
+#[test]
+fn an_infinite_value_leaves_the_sum_alone() {
+    let _turn = TURN.lock();
+    let (store, handle) = beside(Recall::builder(), PrometheusBuilder::new());
+    store.recorder.scope(|| {
+        histogram!("took").record(f64::INFINITY);
+        histogram!("took").record(2.0);
+    });
+    store.tick(secs(1));
+    let ours = samples(&store.recall.render());
+    assert_eq!((ours["took_sum"], ours["took_count"]), (2.0, 1.0));
+    assert!(
+        samples(&handle.render())["took_sum"].is_infinite(),
+        "the exporter's sum is right now"
+    );
+}
+
+/// A handle of a histogram that outlives the exporter's idle timeout records into nothing there, and what it records is kept for
+/// ever (metrics-rs issue 314).
+#[test]
+fn a_held_histogram_handle_is_heard_after_the_idle_timeout() {
+    let _turn = TURN.lock();
+    let exporter = PrometheusBuilder::new();
+    let exporter = exporter.idle_timeout(MetricKindMask::HISTOGRAM, Some(Duration::from_millis(1)));
+    let theirs = exporter.build_recorder();
+    let held = with_local_recorder(&theirs, || histogram!("took"));
+    held.record(1.0);
+    // The exporter has a clock of its own, so this one waits, and not for long.
+    let began = Instant::now();
+    while theirs.handle().render().contains("took_count") {
+        assert!(began.elapsed() < mins(1), "the exporter never expires it");
+    }
+    for _ in 0..5 {
+        held.record(1.0);
+    }
+    assert!(
+        !theirs.handle().render().contains("took_count"),
+        "the exporter hears held handles now"
+    );
+
+    let store = Store::from(Recall::builder().idle_timeout(secs(1)));
+    let held = store.recorder.scope(|| histogram!("took"));
+    for n in 1..=5 {
+        held.record(1.0);
+        for _ in 0..10 {
+            store.tick(secs(1));
+        }
+        store.recall.cleanup();
+        let ours = samples(&store.recall.render());
+        assert_eq!(ours["took_count"], f64::from(n));
+    }
 }
