@@ -185,6 +185,25 @@ impl RecallBuilder {
         self
     }
 
+    /// OpenMetrics says of each counter, histogram and summary since when it counts, in a line that ends in `_created`: since it was
+    /// first seen or reset, to a tick. Default: off, since a Prometheus that is not told otherwise
+    /// (`--enable-feature=created-timestamp-zero-ingestion`) stores each of these lines as one more series. The protobuf format says
+    /// it in any case, where it costs nobody anything.
+    ///
+    /// ```
+    /// use metrics_recall::{Format, Recall};
+    ///
+    /// let (recorder, recall) = Recall::builder().openmetrics_created().build()?;
+    /// recorder.scope(|| metrics::counter!("orders").increment(1));
+    /// let text = String::from_utf8(recall.render_as(Format::OpenMetrics))?;
+    /// assert!(text.contains("\norders_total 1\norders_created 1"), "{text}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn openmetrics_created(mut self) -> Self {
+        self.config.created = true;
+        self
+    }
+
     /// A label that every exposed series gets, unless it has one of that name: what tells this process from others, as in
     /// `service="shop"`. Called again, one more. Answers inside the process do not have it. Default: none.
     ///

@@ -19,6 +19,7 @@ use std::{
     io::Write,
     process::{Command, Stdio},
 };
+use text::{Sample, get, parse};
 
 /// What `promtool check metrics` says: `None` if it is not installed, which in CI is a failure. 0 is fine, 3 a matter of
 /// style, anything else no metrics.
@@ -174,6 +175,75 @@ fn help_and_type_stand_once_before_their_samples() {
         text.matches("# TYPE checkout_seconds histogram\n").count(),
         1
     );
+}
+
+/// The end of the name is no suffix that is there already.
+#[test]
+fn names_that_look_like_suffixes_get_theirs() {
+    let store = Store::default();
+    store.recorder.scope(|| {
+        counter!("subtotal").increment(1);
+        for name in ["checksum", "request_count", "bucket"] {
+            histogram!(name).record(1.0);
+        }
+    });
+    let samples = parse(&store.recall.render());
+    let expected = ["checksum_sum", "checksum_count", "request_count_sum"];
+    let expected = expected
+        .into_iter()
+        .chain(["request_count_count", "bucket_sum"]);
+    for name in expected.chain(["bucket_count", "subtotal_total"]) {
+        assert_eq!(get(&samples, name, &[]), Some(1.0), "{name}");
+    }
+}
+
+/// A counter of a program that runs for a minute, reset after half of it.
+#[test]
+fn what_counts_says_since_when() {
+    let rule = HistogramRule::named("waited").summary(secs(60));
+    let store = Store::from(Recall::builder().openmetrics_created().expose(rule));
+    let start_ms = store.recall.now().as_millis();
+    let record = || {
+        counter!("orders", "region" => "eu").increment(1);
+        histogram!("took").record(1.0);
+        histogram!("waited").record(1.0);
+        gauge!("depth").set(1.0);
+    };
+    let samples =
+        || parse(&String::from_utf8(store.recall.render_as(Format::OpenMetrics)).unwrap());
+    let since = |samples: &HashMap<Sample, f64>, name: &str, labels: &[(&str, &str)]| {
+        let seconds = get(samples, &format!("{name}_created"), labels)?;
+        let start: f64 = start_ms.to_string().parse().unwrap();
+        Some((seconds * 1000.0).round() - start)
+    };
+    let eu = [("region", "eu")];
+    store.tick(secs(10));
+    store.recorder.scope(record);
+    // Recorded some time after a tick: since that tick.
+    store.hands.advance(secs(5));
+    let first = samples();
+    for (name, labels) in [("orders", &eu[..]), ("took", &[]), ("waited", &[])] {
+        assert_eq!(since(&first, name, labels), Some(10_000.0), "{name}");
+    }
+    assert_eq!(since(&first, "depth", &[]), None);
+    store.tick(secs(15));
+    store.recorder.scope(record);
+    store.recall.reset("orders").unwrap();
+    store.recall.delete("took").unwrap();
+    store.tick(secs(10));
+    store.recorder.scope(record);
+    let second = samples();
+    assert_eq!(since(&second, "orders", &eu), Some(30_000.0));
+    assert_eq!(since(&second, "waited", &[]), Some(10_000.0));
+    // Nobody held a handle of it, so it is a new series of the tick before.
+    assert_eq!(since(&second, "took", &[]), Some(40_000.0));
+    assert!(
+        !String::from_utf8(store.recall.render_as(Format::Text))
+            .unwrap()
+            .contains("_created")
+    );
+    let silent = shop().recall.render_as(Format::OpenMetrics);
+    assert!(!String::from_utf8(silent).unwrap().contains("_created"));
 }
 
 #[test]
@@ -423,18 +493,6 @@ fn where_the_exporter_is_right_both_are_equal() {
     }
 }
 
-/// The exporter's drain keeps the newest block of samples of a burst: its median of 1..=1000 is 980.
-#[test]
-fn the_median_of_a_thousand_values_is_in_the_middle() {
-    let store = Store::from(Recall::builder().expose(HistogramRule::named("h").summary(secs(60))));
-    store
-        .recorder
-        .scope(|| (1..=1000u32).for_each(|n| histogram!("h").record(f64::from(n))));
-    let samples = parse(&store.recall.render());
-    let median = get(&samples, "h", &[("quantile", "0.5")]).unwrap();
-    assert!((median - 500.0).abs() < 25.0, "{median}");
-}
-
 /// The exporter gives 0 as the quantiles of an empty window.
 #[test]
 fn a_summary_of_nothing_is_not_a_number() {
@@ -448,46 +506,6 @@ fn a_summary_of_nothing_is_not_a_number() {
     let median = get(&samples, "h", &[("quantile", "0.5")]).unwrap();
     assert!(median.is_nan(), "{median}");
     assert_eq!(get(&samples, "h_sum", &[]), Some(5.0));
-}
-
-/// The exporter leaves out suffixes that a name seems to have already, as in `checksum` and `subtotal`.
-#[test]
-fn names_that_look_like_suffixes_get_theirs() {
-    let (ours, theirs) = beside(|| {
-        for name in ["checksum", "request_count", "bucket"] {
-            histogram!(name).record(1.0);
-        }
-    });
-    for name in ["checksum", "request_count", "bucket"] {
-        for end in ["_sum", "_count"] {
-            let name = format!("{name}{end}");
-            assert_eq!(get(&ours, &name, &[]), Some(1.0), "{name}");
-        }
-    }
-    assert_eq!(
-        get(&theirs, "checksum_sum", &[]),
-        None,
-        "the exporter was mended"
-    );
-    let store = Store::default();
-    store.recorder.scope(|| counter!("subtotal").increment(1));
-    assert_eq!(
-        get(&parse(&store.recall.render()), "subtotal_total", &[]),
-        Some(1.0)
-    );
-}
-
-/// One NaN makes the exporter's sum NaN for ever, and an infinity makes it infinite.
-#[test]
-fn odd_values_do_not_poison_sums() {
-    let (ours, theirs) = beside(|| {
-        for value in [1.0, f64::NAN, f64::INFINITY, 2.0] {
-            histogram!("h").record(value);
-        }
-    });
-    assert_eq!(get(&ours, "h_sum", &[]), Some(3.0));
-    assert_eq!(get(&ours, "h_count", &[]), Some(2.0));
-    assert!(!get(&theirs, "h_sum", &[]).unwrap().is_finite());
 }
 
 /// The exporter takes `\\` for an escape that somebody made already: two values become one.
@@ -504,22 +522,6 @@ fn backslashes_are_escaped_whatever_follows() {
             Some(1.0),
             "{path:?}"
         );
-    }
-}
-
-/// A histogram handle of the exporter that outlives the idle timeout records into nothing.
-#[test]
-fn a_held_handle_is_never_orphaned() {
-    let store = Store::from(Recall::builder().idle_timeout(secs(1)));
-    let handle = store.recorder.scope(|| histogram!("h"));
-    for n in 1..=5 {
-        handle.record(1.0);
-        for _ in 0..10 {
-            store.tick(secs(1));
-        }
-        store.recall.cleanup();
-        let samples = parse(&store.recall.render());
-        assert_eq!(get(&samples, "h_count", &[]), Some(f64::from(n)));
     }
 }
 

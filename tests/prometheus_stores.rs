@@ -16,8 +16,13 @@ mod started;
 mod text;
 
 use common::Store;
-use metrics::{Unit, counter, describe_counter, describe_histogram, gauge, histogram};
+use metrics::{Label, Unit, counter, describe_counter, describe_histogram, gauge, histogram};
 use metrics_recall::{Format, HistogramRule, Recall, Sidecar, secs};
+use proptest::{
+    prelude::any,
+    strategy::{Strategy, ValueTree},
+    test_runner::TestRunner,
+};
 use serde_json::Value;
 use started::{Started, start};
 use std::{
@@ -49,6 +54,20 @@ fn exact(quantile: f64) -> f64 {
     )]
     let rank = (quantile * all.len() as f64).ceil() as usize;
     all[rank - 1]
+}
+
+/// Any name, any label, any float: the parsers of Prometheus judge what we make of them.
+fn anything() {
+    let labels = proptest::collection::btree_map(".{1,8}", ".{1,12}", 0..4);
+    let series = (".{1,12}", labels, any::<f64>());
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..200 {
+        let (name, labels, value) = series.new_tree(&mut runner).unwrap().current();
+        let labels: Vec<_> = labels.iter().map(Label::from).collect();
+        gauge!(name.clone(), labels.clone()).set(value);
+        counter!(name.clone(), labels.clone()).increment(value.to_bits() >> 12);
+        histogram!(name, labels).record(value);
+    }
 }
 
 /// A program with all kinds and shapes, and what is hard to escape.
@@ -86,10 +105,11 @@ fn program_to_scrape() -> Store {
             histogram!("change").record(value);
         }
     });
+    store.recorder.scope(anything);
     store
         .recall
         .fractional_counter("energy_joules_total")
-        .add(0.625);
+        .increment(0.625);
     store.tick(secs(1));
     store
 }
@@ -196,7 +216,8 @@ impl Prometheus {
 
     /// An instant query's samples, without what Prometheus itself says of the target.
     fn ask(&self, query: &str) -> HashMap<Sample, f64> {
-        let coded: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let coded: Vec<_> = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let coded = coded.concat();
         let reply = http::get(
             self.started.address,
             &format!("/api/v1/query?query={coded}"),
@@ -233,10 +254,10 @@ impl Prometheus {
             if !all.is_empty() {
                 return all;
             }
-            assert!(
-                began.elapsed() < Duration::from_secs(30),
-                "nothing was scraped"
-            );
+            if began.elapsed() > Duration::from_secs(20) {
+                let targets = http::get(self.started.address, "/api/v1/targets");
+                panic!("nothing was scraped: {}", targets.text());
+            }
             thread::sleep(Duration::from_millis(50));
         }
     }

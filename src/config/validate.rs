@@ -29,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) rules: Vec<RetentionRule>,
     pub(crate) histograms: Vec<HistogramRule>,
     pub(crate) plain_names: bool,
+    /// Whether OpenMetrics says since when series count.
+    pub(crate) created: bool,
     /// Labels that every exposed series gets.
     pub(crate) globals: Vec<(Box<str>, Box<str>)>,
 }
@@ -50,6 +52,8 @@ pub(crate) struct Plan {
     pub(crate) shapes: Vec<ShapeRule>,
     /// Exposed names get no suffixes of units and totals.
     pub(crate) plain_names: bool,
+    /// Whether OpenMetrics says since when series count.
+    pub(crate) created: bool,
     /// Labels that every exposed series gets, sorted by name.
     pub(crate) globals: Vec<(Box<str>, Box<str>)>,
     layout: Layout,
@@ -102,6 +106,7 @@ impl Config {
             rules,
             shapes,
             plain_names: self.plain_names,
+            created: self.created,
             globals,
             layout,
             series_per_metric: chosen.max_series_per_metric,
@@ -207,6 +212,7 @@ impl Plan {
                 ("idle_timeout", format!("{:?}", plan.idle_timeout)),
                 ("expose", format!("{:?}", plan.shapes)),
                 ("plain_names", plan.plain_names.to_string()),
+                ("openmetrics_created", plan.created.to_string()),
                 ("global_label", format!("{:?}", plan.globals)),
             ]
         };

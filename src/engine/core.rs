@@ -154,6 +154,7 @@ impl Core {
                 ns: clock.elapsed_ns(),
                 at: Timestamp::from_millis(clock.wall_ms()),
             };
+            live.start(now.at.as_millis());
             let alerts = Board::new(ledger, now, move || hands.elapsed_ns())?;
             let nothing = engine.published().lock().clone();
             Ok(Self {

@@ -11,7 +11,7 @@ use crate::{
     },
     model::{
         Labels, MetricKind,
-        family::{Buckets, Metric, Totals, Value, Visit},
+        family::{Buckets, Metric, Seen, Totals, Value, Visit},
         frame::SeriesId,
         labels,
         schema::{Code, Schema, fold_code},
@@ -125,7 +125,8 @@ impl Core {
     fn each_alert(&self, name: &str, visit: &mut Visit<'_>) {
         for series in self.alerts.series() {
             if series.name == name {
-                visit(&series.labels.canonical(), Value::Gauge(series.value));
+                let labels = &series.labels.canonical();
+                visit(gauge(labels), Value::Gauge(series.value));
             }
         }
     }
@@ -149,14 +150,14 @@ impl Core {
         match metric.kind {
             MetricKind::Counter => {
                 if let Some(name) = live.counters.find_name(&metric.name) {
-                    let read = |entry: &Entry<Counter>, to: &mut u64| {
-                        *to = entry.seen_total();
+                    let read = |entry: &Entry<Counter>, to: &mut (u64, i64)| {
+                        *to = (entry.seen_total(), entry.memory.since_ms);
                         true
                     };
                     let grain = name.grain;
-                    each(self, &name, 0, read, |labels, n| {
+                    each(self, &name, (0, 0), read, |labels, (n, since_ms)| {
                         visit(
-                            labels,
+                            since(labels, *since_ms),
                             match grain {
                                 Grain::Whole => Value::Counter(*n),
                                 Grain::Millionth => Value::Fraction(grain.of(*n)),
@@ -172,7 +173,7 @@ impl Core {
                         !to.is_nan()
                     };
                     each(self, &name, 0.0, read, |labels, x| {
-                        visit(labels, Value::Gauge(*x));
+                        visit(gauge(labels), Value::Gauge(*x));
                     });
                 }
             }
@@ -202,7 +203,10 @@ impl Core {
                     read_tally,
                     |labels, tallied| {
                         let buckets = Buckets::Native(scale, &tallied.counts);
-                        visit(labels, Value::Histogram(tallied.totals, buckets));
+                        visit(
+                            tallied.seen(labels),
+                            Value::Histogram(tallied.totals, buckets),
+                        );
                     },
                 );
             }
@@ -268,7 +272,10 @@ impl Core {
                     cumulative.push((*bound, sum));
                 }
                 let buckets = Buckets::Classic(&cumulative);
-                visit(labels, Value::Histogram(tallied.totals, buckets));
+                visit(
+                    tallied.seen(labels),
+                    Value::Histogram(tallied.totals, buckets),
+                );
             },
         );
     }
@@ -293,7 +300,7 @@ impl Core {
                 let own = own.copied().unwrap_or([f64::NAN; QUANTILES.len()]);
                 let pairs: [_; QUANTILES.len()] =
                     std::array::from_fn(|at| (QUANTILES[at], own[at]));
-                visit(labels, Value::Summary(tallied.totals, &pairs));
+                visit(tallied.seen(labels), Value::Summary(tallied.totals, &pairs));
             },
         );
     }
@@ -319,6 +326,25 @@ const QUANTILES: [f64; 4] = [0.5, 0.9, 0.95, 0.99];
 struct Tallied {
     totals: Totals,
     counts: Vec<(Code, u64)>,
+    since_ms: i64,
+}
+
+impl Tallied {
+    fn seen<'a>(&self, labels: &'a [u8]) -> Seen<'a> {
+        since(labels, self.since_ms)
+    }
+}
+
+/// A series whose totals began then.
+fn since(labels: &[u8], since_ms: i64) -> Seen<'_> {
+    let since_ms = Some(since_ms);
+    Seen { labels, since_ms }
+}
+
+/// A series without totals.
+fn gauge(labels: &[u8]) -> Seen<'_> {
+    let since_ms = None;
+    Seen { labels, since_ms }
 }
 
 /// Buckets that a copy has room for from the start; with more, it grows under the lock, which `Busy` allows for.
@@ -330,6 +356,7 @@ impl Default for Tallied {
         Self {
             totals,
             counts: Vec::with_capacity(BUCKETS),
+            since_ms: 0,
         }
     }
 }
@@ -340,6 +367,7 @@ fn read_tally(entry: &Entry<Histogram>, to: &mut Tallied) -> bool {
         count: memory.count,
         sum: memory.sum + memory.rest,
     };
+    to.since_ms = memory.since_ms;
     to.counts.clear();
     to.counts.extend_from_slice(memory.tally.counts());
     true

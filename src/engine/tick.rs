@@ -175,7 +175,7 @@ impl Engine {
         let free = (budget / FREE_SHARE).min(ledger.live_room());
         self.history.leave_free(self.work);
         let refused = ledger.refused() != self.refused;
-        let sweep = self.plan_sweep(core, number, evict);
+        let sweep = self.plan_sweep(core, (number, span.wall_ms), evict);
         let swept = core.live.sweep(sweep, &mut self.collector);
         if swept.points > 0 && core.is_deaf.load(Relaxed) {
             core.is_deaf.store(false, Relaxed);
@@ -228,7 +228,12 @@ impl Engine {
     }
 
     /// What this sweep may evict: idle series only when something was refused since the last tick, or when told so.
-    fn plan_sweep(&mut self, core: &Core, number: u64, evict: Option<u32>) -> Sweep {
+    fn plan_sweep(
+        &mut self,
+        core: &Core,
+        (number, now_ms): (u64, i64),
+        evict: Option<u32>,
+    ) -> Sweep {
         let refused = core.live.ledger.refused();
         let denied = core.live.denied();
         let pressed = refused != self.refused || denied != self.denied;
@@ -242,6 +247,7 @@ impl Engine {
         });
         Sweep {
             tick: low(number),
+            now_ms,
             before: low(self.before),
             forget_after,
             evict_after: evict.or(pressed.then(|| low(idle.min(u64::from(u32::MAX))))),

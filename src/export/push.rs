@@ -6,12 +6,14 @@ use crate::{
     error::Error,
     exposition::Format,
     handle::Recall,
-    util::{
-        base64::base64,
-        text::{Brief, clip},
-    },
+    util::{base64::base64, text::Brief},
 };
-use std::{collections::BTreeSet, fmt, io::ErrorKind, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    io::{ErrorKind, Read},
+    time::Duration,
+};
 use ureq::{
     Agent, Body,
     http::{Method, Request, Response, Uri, header},
@@ -51,9 +53,8 @@ pub struct PushGateway {
     problems: Vec<String>,
 }
 
-/// Bytes of a refusal that are read, and of its first line that are told.
+/// Bytes of a refusal that are read.
 const READ: u64 = 4096;
-const TOLD: usize = 300;
 
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(3600);
 
@@ -243,16 +244,17 @@ fn refused(mut answer: Response<Body>) -> String {
         let to = String::from_utf8_lossy(to.as_bytes());
         return format!("{said} to `{}`, and redirects are not followed", Brief(&to));
     }
-    // A longer body is an error of the reader, and what had come until then is enough.
+    // What had come until an error is enough.
     let mut body = Vec::new();
-    let _ = std::io::Read::read_to_end(
-        &mut std::io::Read::take(answer.body_mut().as_reader(), READ),
-        &mut body,
-    );
+    let _ = answer
+        .body_mut()
+        .as_reader()
+        .take(READ)
+        .read_to_end(&mut body);
     let body = String::from_utf8_lossy(&body);
     let line = body.lines().map(str::trim).find(|line| !line.is_empty());
     match line {
-        Some(line) => format!("{said}: {}", Brief(clip(line, TOLD))),
+        Some(line) => format!("{said}: {}", Brief(line)),
         None => said,
     }
 }

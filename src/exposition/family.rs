@@ -1,6 +1,6 @@
 //! What an encoder is given, and the formats that there are.
 
-use crate::model::family::Value;
+use crate::model::family::{Seen, Value};
 
 /// A form in which metrics leave the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -110,8 +110,7 @@ pub(crate) struct Family {
 pub(crate) trait Encode {
     fn begin(&mut self, out: &mut Vec<u8>);
     fn family(&mut self, family: &Family, out: &mut Vec<u8>);
-    /// `labels`: canonical bytes.
-    fn series(&mut self, family: &Family, labels: &[u8], value: Value<'_>, out: &mut Vec<u8>);
+    fn series(&mut self, family: &Family, seen: Seen<'_>, value: Value<'_>, out: &mut Vec<u8>);
     fn family_end(&mut self, family: &Family, out: &mut Vec<u8>);
     fn end(&mut self, out: &mut Vec<u8>);
 }

@@ -5,7 +5,7 @@ use super::{
     number,
     text::with_globals,
 };
-use crate::model::family::{Buckets, Totals, Value};
+use crate::model::family::{Buckets, Seen, Totals, Value};
 use std::io::Write;
 
 /// The encoder.
@@ -113,7 +113,7 @@ impl Encode for Json {
         out.push(b'[');
     }
 
-    fn series(&mut self, _: &Family, labels: &[u8], value: Value<'_>, out: &mut Vec<u8>) {
+    fn series(&mut self, _: &Family, seen: Seen<'_>, value: Value<'_>, out: &mut Vec<u8>) {
         let start: &[u8] = if self.more_series {
             b",\n {\"labels\":{"
         } else {
@@ -121,7 +121,7 @@ impl Encode for Json {
         };
         out.extend_from_slice(start);
         self.more_series = true;
-        for (at, (name, value)) in with_globals(labels, &self.globals).enumerate() {
+        for (at, (name, value)) in with_globals(seen.labels, &self.globals).enumerate() {
             if at > 0 {
                 out.push(b',');
             }

@@ -18,12 +18,13 @@ pub(crate) use self::{
 #[cfg(feature = "http")]
 pub(crate) use self::json::string as json_string;
 
-/// The encoder of a format.
-pub(crate) fn encoder(format: Format, globals: Globals) -> Box<dyn Encode> {
+/// The encoder of a format. `has_created`: whether OpenMetrics has lines that say since when series count.
+pub(crate) fn encoder(format: Format, has_created: bool, globals: Globals) -> Box<dyn Encode> {
+    let text = |dialect, globals| Box::new(text::Text::new(dialect, has_created, globals));
     match format {
-        Format::Text => Box::new(text::Text::new(text::Dialect::Classic, globals)),
-        Format::TextUtf8 => Box::new(text::Text::new(text::Dialect::Utf8, globals)),
-        Format::OpenMetrics => Box::new(text::Text::new(text::Dialect::OpenMetrics, globals)),
+        Format::Text => text(text::Dialect::Classic, globals),
+        Format::TextUtf8 => text(text::Dialect::Utf8, globals),
+        Format::OpenMetrics => text(text::Dialect::OpenMetrics, globals),
         Format::Json => Box::new(json::Json::new(globals)),
         #[cfg(feature = "protobuf")]
         Format::Protobuf => Box::new(protobuf::Protobuf::new(globals)),

@@ -35,6 +35,14 @@ pub(super) fn float(x: f64, out: &mut Vec<u8>) {
     general(x, out);
 }
 
+/// Appends milliseconds as seconds with three digits behind the point.
+pub(super) fn seconds(ms: i64, out: &mut Vec<u8>) {
+    let sign = if ms < 0 { "-" } else { "" };
+    let ms = ms.unsigned_abs();
+    // A vector is a writer that never fails.
+    let _ = write!(out, "{sign}{}.{:03}", ms / 1000, ms % 1000);
+}
+
 /// Appends a bound or a quantile in the canonical form of `OpenMetrics`, which has a point or an exponent in each number.
 pub(super) fn canonical(x: f64, out: &mut Vec<u8>) {
     let from = out.len();

@@ -7,7 +7,7 @@ use super::{
     text::with_globals,
 };
 use crate::model::{
-    family::{Buckets, Totals, Value},
+    family::{Buckets, Seen, Totals, Value},
     schema::Code,
 };
 
@@ -40,6 +40,15 @@ impl Protobuf {
         bytes(1, name.as_bytes(), &mut self.small);
         bytes(2, value.as_bytes(), &mut self.small);
         bytes(1, &self.small, &mut self.metric);
+    }
+
+    /// A `google.protobuf.Timestamp`.
+    fn since(&mut self, field: u32, ms: i64) {
+        self.small.clear();
+        uint(1, ms.div_euclid(1000).cast_unsigned(), &mut self.small);
+        let nanos = ms.rem_euclid(1000) * 1_000_000;
+        uint(2, nanos.cast_unsigned(), &mut self.small);
+        bytes(field, &self.small, &mut self.inner);
     }
 
     fn classic(&mut self, totals: Totals, buckets: &[(f64, u64)]) {
@@ -165,11 +174,11 @@ impl Encode for Protobuf {
         clippy::cast_precision_loss,
         reason = "the message has floats for counters; above 2^53 they round"
     )]
-    fn series(&mut self, family: &Family, labels: &[u8], value: Value<'_>, _: &mut Vec<u8>) {
+    fn series(&mut self, family: &Family, seen: Seen<'_>, value: Value<'_>, _: &mut Vec<u8>) {
         self.metric.clear();
         self.inner.clear();
         let globals = std::mem::take(&mut self.globals);
-        let all = with_globals(labels, &globals);
+        let all = with_globals(seen.labels, &globals);
         let own = family.kind.own_label();
         let renamed = names::label_names(all.clone().map(|l| l.0), own, false);
         let mut renamed = renamed.iter().flatten();
@@ -211,6 +220,14 @@ impl Encode for Protobuf {
                 7
             }
         };
+        if let Some(ms) = seen.since_ms {
+            let field = match value {
+                Value::Histogram(..) => 15,
+                Value::Summary(..) => 4,
+                Value::Counter(_) | Value::Fraction(_) | Value::Gauge(_) => 3,
+            };
+            self.since(field, ms);
+        }
         bytes(field, &self.inner, &mut self.metric);
         bytes(4, &self.metric, &mut self.family);
     }

@@ -6,7 +6,7 @@ use super::{
     number,
 };
 use crate::model::{
-    family::{Buckets, Totals, Value},
+    family::{Buckets, Seen, Totals, Value},
     labels,
 };
 
@@ -25,6 +25,8 @@ pub(super) enum Dialect {
 #[derive(Debug)]
 pub(super) struct Text {
     dialect: Dialect,
+    /// Whether series say since when they count; for OpenMetrics.
+    has_created: bool,
     globals: Globals,
     /// Labels of the series at hand, without braces.
     labels: Vec<u8>,
@@ -36,9 +38,10 @@ pub(super) struct Text {
 }
 
 impl Text {
-    pub(super) fn new(dialect: Dialect, globals: Globals) -> Self {
+    pub(super) fn new(dialect: Dialect, has_created: bool, globals: Globals) -> Self {
         Self {
             dialect,
+            has_created: has_created && dialect == Dialect::OpenMetrics,
             globals,
             labels: Vec::new(),
             head: Vec::new(),
@@ -246,8 +249,8 @@ impl Encode for Text {
         }
     }
 
-    fn series(&mut self, family: &Family, labels: &[u8], value: Value<'_>, out: &mut Vec<u8>) {
-        self.read_labels(family.kind, labels);
+    fn series(&mut self, family: &Family, seen: Seen<'_>, value: Value<'_>, out: &mut Vec<u8>) {
+        self.read_labels(family.kind, seen.labels);
         match value {
             Value::Counter(n) => {
                 self.line(family, family.suffix, b"", out);
@@ -272,6 +275,11 @@ impl Encode for Text {
                 self.classic(family, totals, &[], out);
             }
             Value::Summary(totals, pairs) => self.summary(family, totals, pairs, out),
+        }
+        if let (Some(ms), true) = (seen.since_ms, self.has_created) {
+            self.line(family, "_created", b"", out);
+            number::seconds(ms, out);
+            out.push(b'\n');
         }
     }
 

@@ -96,7 +96,11 @@ impl Recall {
         self.0.is_exposed.store(true, Relaxed);
         let metrics = self.0.exposed();
         let (families, _) = families(&metrics, self.style(format));
-        let mut encoder = encoder(format, self.plan().globals.clone().into());
+        let mut encoder = encoder(
+            format,
+            self.0.plan.created,
+            self.plan().globals.clone().into(),
+        );
         encoder.begin(out);
         for family in &families {
             let Some(metric) = metrics.get(family.metric) else {
@@ -105,7 +109,7 @@ impl Recall {
             let mut result = Ok(());
             let mut is_first = true;
             self.0
-                .each_series(metric, format.has_native(), &mut |labels, value| {
+                .each_series(metric, format.has_native(), &mut |seen, value| {
                     if result.is_err() {
                         return;
                     }
@@ -113,7 +117,7 @@ impl Recall {
                     if std::mem::take(&mut is_first) {
                         encoder.family(family, out);
                     }
-                    encoder.series(family, labels, value, out);
+                    encoder.series(family, seen, value, out);
                     result = next(out);
                 });
             result?;

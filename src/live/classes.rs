@@ -230,6 +230,7 @@ mod tests {
         let mut collector = Collector::new(live.ledger.clone());
         let sweep = Sweep {
             tick,
+            now_ms: 0,
             before: tick - 1,
             forget_after: [10; CLASSES],
             evict_after: Some(0),
@@ -305,6 +306,6 @@ mod tests {
 
     #[test]
     fn a_class_makes_no_entry_larger() {
-        assert_eq!(size_of::<Entry<Counter>>(), 40);
+        assert_eq!(size_of::<Entry<Counter>>(), 48);
     }
 }

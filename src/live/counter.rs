@@ -87,6 +87,8 @@ pub(crate) struct CounterMemory {
     pub(crate) seen: u64,
     /// What the total was when it was reset; part of no total since.
     pub(crate) before: u64,
+    /// Since when it counts, in wall milliseconds of the axis: not after its first value, and no more than a tick before.
+    pub(crate) since_ms: i64,
 }
 
 /// A reading of all cells of a series.
@@ -305,6 +307,10 @@ impl Kind for Counter {
 
     fn series(cell: &CounterCell) -> &Arc<Series<Self>> {
         &cell.series
+    }
+
+    fn begin(memory: &mut CounterMemory, now_ms: i64) {
+        memory.since_ms = now_ms;
     }
 
     fn revive(cell: &CounterCell, memory: &CounterMemory) {

@@ -22,6 +22,8 @@ use std::sync::atomic::Ordering::Relaxed;
 pub(crate) struct Sweep {
     /// Number of this tick, wrapping.
     pub(crate) tick: u32,
+    /// Its end, in wall milliseconds of the axis.
+    pub(crate) now_ms: i64,
     /// Number of the tick before.
     pub(crate) before: u32,
     /// By class: evicted series whose last change is more ticks ago are removed, as no point mentions them.
@@ -69,7 +71,7 @@ fn sweep_kind<K: Visit>(
     collector: &mut Collector,
     swept: &mut Swept,
 ) {
-    registry.begin(sweep.tick);
+    registry.begin(sweep.tick, sweep.now_ms);
     registry.visit(|shard, number, range| {
         // The cells are all over the heap. Asking for a batch of them at once, in a loop that does nothing else, has
         // their cache lines come together instead of one after the other.

@@ -145,6 +145,8 @@ pub(crate) struct HistogramMemory {
     pub(crate) rest: f64,
     /// By bucket, for exposition.
     pub(crate) tally: Tally,
+    /// As a counter's.
+    pub(crate) since_ms: i64,
 }
 
 /// What was recorded since the last tick, but for the buckets.
@@ -487,6 +489,10 @@ impl Kind for Histogram {
 
     fn series(cell: &HistogramCell) -> &Arc<Series<Self>> {
         &cell.series
+    }
+
+    fn begin(memory: &mut HistogramMemory, now_ms: i64) {
+        memory.since_ms = now_ms;
     }
 
     fn revive(_: &HistogramCell, _: &HistogramMemory) {}

@@ -144,6 +144,14 @@ impl Live {
         })
     }
 
+    /// The store begins at `now_ms`, in wall milliseconds of the axis.
+    #[cfg(not(loom))]
+    pub(crate) fn start(&self, now_ms: i64) {
+        self.counters.start(now_ms);
+        self.gauges.start(now_ms);
+        self.histograms.start(now_ms);
+    }
+
     /// Whether no metric was ever recorded.
     #[cfg(not(loom))]
     pub(crate) fn is_unused(&self) -> bool {

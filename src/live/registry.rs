@@ -142,6 +142,8 @@ pub(crate) struct Registry<K: Kind> {
     pub(crate) forgotten: AtomicU64,
     /// Number of the newest sweep, wrapping.
     pub(crate) now: AtomicU32,
+    /// When it began, in wall milliseconds of the axis. Nothing is told by it, so models need not see it.
+    now_ms: std::sync::atomic::AtomicI64,
     pub(super) offenders: Arc<Offenders>,
     pub(super) classes: Arc<Classes>,
     /// For what has no name of its own.
@@ -183,6 +185,7 @@ impl<K: Kind> Registry<K> {
             denied: AtomicU64::new(0),
             forgotten: AtomicU64::new(0),
             now: AtomicU32::new(0),
+            now_ms: std::sync::atomic::AtomicI64::new(0),
             offenders,
             classes,
             spare: None,
@@ -418,7 +421,8 @@ impl<K: Kind> Registry<K> {
         });
         name.come_back();
         let cell = K::cell(wanted.me, series);
-        let entry = Entry::new(cell, place, class, self.now.load(Relaxed));
+        let mut entry = Entry::new(cell, place, class, self.now.load(Relaxed));
+        K::begin(&mut entry.memory, self.now_ms());
         shard.put(at, entry);
         Ok(at)
     }
@@ -536,8 +540,27 @@ impl<K: Kind> Registry<K> {
     }
 
     /// A sweep begins; what is registered from now on is as young as it.
-    pub(crate) fn begin(&self, tick: u32) {
+    pub(crate) fn begin(&self, tick: u32, now_ms: i64) {
         self.now.store(tick, Relaxed);
+        self.now_ms.store(now_ms, Relaxed);
+    }
+
+    /// The store begins, with the series that it has from the start.
+    pub(crate) fn start(&self, now_ms: i64) {
+        self.now_ms.store(now_ms, Relaxed);
+        for shard in &self.shards {
+            let Some(mut shard) = fork::lock(shard) else {
+                return;
+            };
+            for entry in &mut shard.entries {
+                K::begin(&mut entry.memory, now_ms);
+            }
+        }
+    }
+
+    /// When the newest sweep began, or the store: what is registered now has nothing that was recorded before.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.now_ms.load(Relaxed)
     }
 }
 

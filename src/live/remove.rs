@@ -56,7 +56,10 @@ impl<K: Visit> Registry<K> {
 
     /// Totals start again at zero. The caller sees to it that no sweep runs.
     pub(crate) fn reset(&self, id: SeriesId) {
-        self.with(id, |entry| K::reset(entry));
+        self.with(id, |entry| {
+            K::reset(entry);
+            K::begin(&mut entry.memory, self.now_ms());
+        });
     }
 
     /// The series is gone, with all that history has of it; what is recorded through a handle that somebody holds is a new
@@ -166,7 +169,8 @@ impl<K: Visit> Registry<K> {
         let Some(series) = entry.cells.series().cloned() else {
             return Err(Full);
         };
-        let memory = K::anew(entry, &self.ledger);
+        let mut memory = K::anew(entry, &self.ledger);
+        K::begin(&mut memory, self.now_ms());
         let cells = std::mem::replace(&mut entry.cells, Cells::Tomb(None));
         let (place, class) = (entry.place(), entry.class());
         let slept = entry.is_dormant();

@@ -48,6 +48,9 @@ pub(crate) trait Kind: Sized + Send + Sync + 'static {
     /// Bytes that hang on each cell when there is another recorder.
     const TEED: usize;
 
+    /// Its totals begin: at zero, now. For kinds that have totals.
+    fn begin(_: &mut Self::Memory, _: i64) {}
+
     /// A series that was evicted gets a cell again: it goes on where it stopped.
     fn revive(cell: &Self::Cell, memory: &Self::Memory);
 

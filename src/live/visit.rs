@@ -99,6 +99,7 @@ impl Visit for Counter {
         CounterMemory {
             seen: reading.grown,
             before: reading.total(),
+            since_ms: 0,
         }
     }
 

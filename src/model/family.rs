@@ -44,5 +44,14 @@ pub(crate) enum Buckets<'a> {
     Native(u8, &'a [(super::schema::Code, u64)]),
 }
 
-/// Receives series: canonical bytes of the labels, and the value.
-pub(crate) type Visit<'a> = dyn FnMut(&[u8], Value<'_>) + 'a;
+/// Receives series.
+pub(crate) type Visit<'a> = dyn FnMut(Seen<'_>, Value<'_>) + 'a;
+
+/// One series, whatever it is at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Seen<'a> {
+    /// Canonical bytes.
+    pub(crate) labels: &'a [u8],
+    /// When its totals began, in wall milliseconds; `None` for what has none.
+    pub(crate) since_ms: Option<i64>,
+}

@@ -180,6 +180,7 @@ impl Ticker {
     fn sweep(&mut self) {
         let sweep = Sweep {
             tick: self.tick + 1,
+            now_ms: 0,
             before: self.tick,
             forget_after: [self.forget_after; CLASSES],
             evict_after: self.evicts.then_some(0),
