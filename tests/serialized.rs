@@ -93,6 +93,14 @@ fn a_rule_is_read_as_it_is_written() {
             r#"{"name": "a", "for": "5 minutes"}"#,
             "duration \"5 minutes\": allowed are",
         ),
+        (
+            r#"{"name": "a", "for": "-5m"}"#,
+            "duration \"-5m\": allowed are",
+        ),
+        (
+            r#"{"name": "a", "condition": "current(x) > NaN"}"#,
+            "at character 14: NaN is no threshold",
+        ),
         (r#"{"name": "a", "fro": "5m"}"#, "unknown field `fro`"),
         (
             r#"{"name": "a", "severity": "bad"}"#,

@@ -14,7 +14,7 @@ use crate::{
     ledger::{Full, Ledger, Part},
     model::{Labels, Timestamp},
     query::{Ask, Standings},
-    util::{fork, layout, recent::Recent},
+    util::{fork, layout, recent::Recent, text::Brief},
 };
 use parking_lot::Mutex;
 use std::{
@@ -140,7 +140,7 @@ impl Board {
         if inner.find(&rule.name).is_ok() {
             return Err(Error::invalid(format!(
                 "rule `{}`: there is one of this name; `replace` puts another in its place",
-                rule.name
+                Brief(&rule.name)
             )));
         }
         if !self.ledger.room(Part::Alerts, &mut inner.rules, 1) {
@@ -369,7 +369,8 @@ pub(super) fn at(now: Now, ns: u64) -> Timestamp {
 
 fn no_room(name: &str) -> Error {
     Error::refused(format!(
-        "rule `{name}`: no room for it; alerts may take an eighth of the memory budget"
+        "rule `{}`: no room for it; alerts may take an eighth of the memory budget",
+        Brief(name)
     ))
 }
 
@@ -386,7 +387,11 @@ impl Inner {
                 .take(20)
                 .map(|watched| &*watched.rule.name)
                 .collect();
-            Error::invalid(format!("no rule `{name}`: there are {}", names.join(", ")))
+            Error::invalid(format!(
+                "no rule `{}`: there are {}",
+                Brief(name),
+                Brief(&names.join(", "))
+            ))
         })
     }
 }

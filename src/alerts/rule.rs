@@ -8,6 +8,7 @@ use crate::{
     error::Error,
     ledger::{Full, Ledger},
     model::Labels,
+    util::text::Brief,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -224,7 +225,7 @@ impl Checked {
         ledger: &Arc<Ledger>,
     ) -> Result<Arc<Self>, Error> {
         let name = &rule.name;
-        let wrong = |what: String| Error::invalid(format!("rule `{name}`: {what}"));
+        let wrong = |what: String| Error::invalid(format!("rule `{}`: {what}", Brief(name)));
         if name.trim().is_empty() {
             return Err(Error::invalid(
                 "a rule without name: allowed is any text that is not blank",
@@ -285,7 +286,7 @@ impl Checked {
             + condition.bytes()
             + texts.sum::<usize>();
         let kept = Kept::new(ledger, bytes).map_err(|Full| {
-            Error::refused(format!("rule `{}`: no room for {bytes} bytes; alerts may take an eighth of the memory budget, which is {} bytes", rule.name, ledger.budget()))
+            Error::refused(format!("rule `{}`: no room for {bytes} bytes; alerts may take an eighth of the memory budget, which is {} bytes", Brief(&rule.name), ledger.budget()))
         })?;
         Ok(Arc::new(Self {
             name: rule.name.into(),
@@ -335,7 +336,8 @@ fn templates(what: &str, pairs: &[(String, String)]) -> Result<Vec<(Box<str>, Te
     for (name, text) in pairs {
         if !is_label_name(name) {
             return Err(format!(
-                "{what} `{name}`: allowed are letters, digits and `_`, not beginning with a digit"
+                "{what} `{}`: allowed are letters, digits and `_`, not beginning with a digit",
+                Brief(name)
             ));
         }
         if text.len() > LONGEST {
@@ -345,7 +347,7 @@ fn templates(what: &str, pairs: &[(String, String)]) -> Result<Vec<(Box<str>, Te
             ));
         }
         let template = Template::parse(text)
-            .map_err(|mistake| format!("{what} `{name}`, template `{text}`, {mistake}"))?;
+            .map_err(|mistake| format!("{what} `{name}`, template `{}`, {mistake}", Brief(text)))?;
         all.retain(|(known, _)| **known != **name);
         all.push((name.as_str().into(), template));
     }

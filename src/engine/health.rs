@@ -348,14 +348,88 @@ mod tests {
     use crate::{
         clock::{Clock, secs},
         config::Config,
+        ledger::Part,
     };
+    use std::sync::Arc;
+
+    fn store() -> (Arc<Core>, crate::clock::ManualClock) {
+        let (clock, hands) = Clock::manual();
+        let plan = Config::default().plan().expect("a plan");
+        (Core::new(plan, clock, None).expect("a store"), hands)
+    }
+
+    fn said(core: &Core, words: &[&str]) -> bool {
+        let health = core.health();
+        let mut reasons = health.reasons().iter();
+        reasons.any(|reason| words.iter().all(|word| reason.contains(word)))
+    }
+
+    fn minutes_pass(core: &Arc<Core>, hands: &crate::clock::ManualClock) {
+        for _ in 0..11 {
+            hands.advance(secs(60));
+            core.tick();
+        }
+        assert!(core.health().is_healthy(), "{}", core.health());
+    }
+
+    /// Somebody else has all memory while ticks are to be written.
+    #[test]
+    fn ticks_without_memory_are_named_until_they_are_forgotten() {
+        let (core, hands) = store();
+        let recorder = crate::RecallRecorder::new(core.live.clone());
+        let ledger = core.live.ledger.clone();
+        let record = |to: u64| {
+            recorder.scope(|| {
+                for id in 0..to {
+                    metrics::counter!("n", "id" => id.to_string()).increment(1);
+                }
+            });
+        };
+        hands.advance(secs(1));
+        core.tick();
+        record(400);
+        let mut taken = 0;
+        let mut piece = ledger.budget();
+        while piece > 0 {
+            match ledger.reserve(Part::Queries, piece) {
+                Ok(()) => taken += piece,
+                Err(_) => piece /= 2,
+            }
+        }
+        for _ in 0..3 {
+            hands.advance(secs(1));
+            core.tick();
+        }
+        let (lost, waited) = (core.counts.lost.recent(), core.counts.waited.recent());
+        assert!(lost > 0 || waited > 0, "{lost} {waited}");
+        if lost > 0 {
+            assert!(said(
+                &core,
+                &["ticks are missing in history", "`memory_budget`"]
+            ));
+            assert_eq!(core.health().level(), HealthLevel::Critical);
+        }
+        if waited > 0 {
+            assert!(said(&core, &["points came a tick late", "`memory_budget`"]));
+        }
+        ledger.release(Part::Queries, taken);
+        minutes_pass(&core, &hands);
+    }
+
+    /// Nothing of this crate panics on purpose, so the worker's count is told of one.
+    #[test]
+    fn a_tick_that_panicked_is_named_until_it_is_forgotten() {
+        let (core, hands) = store();
+        core.counts.panicked.add(2);
+        assert!(said(&core, &["2 ticks panicked", "please report it"]));
+        assert_eq!(core.health().level(), HealthLevel::Critical);
+        minutes_pass(&core, &hands);
+    }
 
     /// A store that had been late for an hour was called so for ten.
     #[test]
     fn late_ticks_are_forgotten_as_all_else() {
-        let (clock, hands) = Clock::manual();
-        let core =
-            Core::new(Config::default().plan().expect("a plan"), clock, None).expect("a store");
+        let (core, hands) = store();
         let tick = |n: u64, every: u64| {
             for _ in 0..n {
                 hands.advance(secs(every));

@@ -208,7 +208,7 @@ fn level(track: &Track<'_>) -> Option<Insight> {
         median(before.iter().copied())?,
     );
     let (change, size) = ((now - was).abs(), was.abs().max(now.abs()));
-    let usual = moves(track.past(last.len()), BLOCK, TWO_HOURS / BLOCK).unwrap_or(0.0);
+    let usual = usual_move(track, last.len());
     let (share, z) = larger(last, &before);
     let is_apart = z.abs() >= CLEAR && (share - 0.5).abs() >= APART;
     if !is_apart || change < LARGE * size || change < UNUSUAL * usual {
@@ -231,6 +231,20 @@ fn level(track: &Track<'_>) -> Option<Insight> {
     };
     Some(found)
 }
+
+/// How far a level of so many steps usually moves within two hours. A short level moves by chance more than a long one, so what
+/// is usual is taken from levels about as long; from shorter ones, where too little is known for that.
+fn usual_move(track: &Track<'_>, steps: usize) -> f64 {
+    let past = track.past(steps);
+    let blocks = BLOCKS
+        .into_iter()
+        .filter(|block| *block <= steps.max(BLOCK));
+    let mut moves = blocks.filter_map(|block| moves(past, block, TWO_HOURS / block));
+    moves.next().unwrap_or(0.0)
+}
+
+/// Steps of the levels that are compared, the longest first; they fit into two hours.
+const BLOCKS: [usize; 4] = [60, 30, 20, BLOCK];
 
 /// By how much more than half of all pairs of values must say so.
 const APART: f64 = 0.25;

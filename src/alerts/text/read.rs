@@ -9,6 +9,7 @@ use crate::{
     error::Error,
     model::MetricKind,
     query::{Aggregation, Matcher, Query, Range, Term, Wanted},
+    util::text::Brief,
 };
 use std::{str::FromStr, time::Duration};
 
@@ -34,6 +35,7 @@ impl FromStr for Condition {
         };
         let condition = reader.condition().map_err(|(at, what)| {
             let at = position(text, at);
+            let text = Brief(text);
             Error::invalid(format!("condition `{text}`, at character {at}: {what}"))
         })?;
         condition.check()?;
