@@ -3,7 +3,7 @@
 use super::{
     aggregation::Aggregation,
     question::Question,
-    selection::{Ask, Found, Missing, Query, Range, Sum},
+    selection::{Ask, Found, Member, Missing, Query, Range, Sum},
     shape::Point,
     watch::Watch,
 };
@@ -13,7 +13,7 @@ use crate::{
     model::{Labels, MetricKind, Timestamp},
 };
 use std::{
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -68,8 +68,11 @@ struct Limited<'a> {
     most: usize,
     steps: usize,
     excess: AtomicUsize,
-    /// Series that are asked about.
+    /// Groups that are asked about, and their series.
+    groups: AtomicUsize,
     members: AtomicUsize,
+    /// There was no memory for the answer.
+    is_refused: AtomicBool,
 }
 
 impl Ask for Limited<'_> {
@@ -86,20 +89,20 @@ impl Ask for Limited<'_> {
         }
         let members = &mut found.members;
         members.sort_unstable_by(|a, b| a.cmp_group(b, &query.by));
-        let (mut groups, mut kept) = (0, 0);
-        for group in members.chunk_by(|a, b| a.cmp_group(b, &query.by).is_eq()) {
-            groups += 1;
-            if groups <= self.most {
-                kept += group.len();
-            }
+        let same = |a: &Member, b: &Member| a.cmp_group(b, &query.by).is_eq();
+        let groups = members.chunk_by(same).count();
+        let mut most = groups.min(self.most);
+        // Rather fewer groups than no answer: what is not followed is said, and a rule that is not evaluated is blind.
+        while let Err(Full) = found.scratch.add(most * (GROUP + 64 * self.steps)) {
+            most /= 2;
         }
+        if most == 0 && groups > 0 {
+            return Err(self.refused());
+        }
+        let kept = members.chunk_by(same).take(most).map(<[_]>::len).sum();
         members.truncate(kept);
-        self.excess.store(groups.saturating_sub(self.most), Relaxed);
-        let bytes = groups.min(self.most) * (GROUP + 64 * self.steps);
-        found.scratch.add(bytes).map_err(|Full| {
-            self.refuse();
-            Missing::Refused
-        })?;
+        self.groups.store(most, Relaxed);
+        self.excess.store(groups - most, Relaxed);
         Ok(found)
     }
 
@@ -111,8 +114,9 @@ impl Ask for Limited<'_> {
         self.ask.sum(query)
     }
 
+    /// It may be asked again about less.
     fn refuse(&self) {
-        self.ask.refuse();
+        self.is_refused.store(true, Relaxed);
     }
 
     fn odd(&self, query: &Query) {
@@ -140,7 +144,15 @@ impl Ask for Limited<'_> {
     }
 }
 
-/// Asks for a rule. A metric that nobody has met is no data, and no oddity.
+impl Limited<'_> {
+    fn refused(&self) -> Missing {
+        self.refuse();
+        Missing::Refused
+    }
+}
+
+/// Asks for a rule. A metric that nobody has met is no data, and no oddity. Without working memory for all groups it is asked
+/// about fewer; the others are beyond the limit.
 pub(crate) fn ask_for_rule(
     ask: &dyn Ask,
     query: &Query,
@@ -151,13 +163,6 @@ pub(crate) fn ask_for_rule(
     if !ask.knows(query.kind, &query.name) {
         return Ok(Ruled::default());
     }
-    let limited = Limited {
-        ask,
-        most,
-        steps: shift.steps.map_or(1, |n| n as usize),
-        excess: AtomicUsize::new(0),
-        members: AtomicUsize::new(0),
-    };
     let shifted;
     let query = if shift.ago.is_zero() && shift.steps.is_none() {
         query
@@ -165,18 +170,30 @@ pub(crate) fn ask_for_rule(
         shifted = query.shifted(shift);
         &shifted
     };
-    let question = Question {
-        query,
-        from: &limited,
-    };
-    let explain = |missing| ask.explain(query, missing);
-    let rows = if aggregation.is_live() {
-        let rows = question.live_rows(|sum| live(query.kind, sum));
-        let value = |point: Point<f64>| point.value;
-        plain(rows.map_err(explain)?, value)
-    } else {
-        let rows = question.readings(aggregation);
-        plain(rows.map_err(explain)?, |point| point.value?.value)
+    let mut most = most;
+    let (rows, limited) = loop {
+        let limited = Limited {
+            ask,
+            most,
+            steps: shift.steps.map_or(1, |n| n as usize),
+            excess: AtomicUsize::new(0),
+            groups: AtomicUsize::new(0),
+            members: AtomicUsize::new(0),
+            is_refused: AtomicBool::new(false),
+        };
+        let rows = rows(&limited, query, aggregation);
+        let groups = limited.groups.load(Relaxed);
+        let is_refused = limited.is_refused.load(Relaxed);
+        match rows {
+            Err(Missing::Refused) if is_refused && groups > 1 => most = groups / 2,
+            Err(missing) => {
+                if is_refused {
+                    ask.refuse();
+                }
+                return Err(ask.explain(query, missing));
+            }
+            Ok(rows) => break (rows, limited),
+        }
     };
     let ticks = match query.window {
         Some(Range::Last(window)) => window.as_secs().clamp(1, LONGEST),
@@ -188,6 +205,18 @@ pub(crate) fn ask_for_rule(
         rows,
         excess: limited.excess.load(Relaxed),
         cost: members.saturating_mul(ticks).max(1),
+    })
+}
+
+type Rows = Vec<(Labels, Vec<Option<f64>>)>;
+
+fn rows(from: &Limited<'_>, query: &Query, aggregation: Aggregation) -> Result<Rows, Missing> {
+    let question = Question { query, from };
+    Ok(if aggregation.is_live() {
+        let rows = question.live_rows(|sum| live(query.kind, sum))?;
+        plain(rows, |point: Point<f64>| point.value)
+    } else {
+        plain(question.readings(aggregation)?, |point| point.value?.value)
     })
 }
 
