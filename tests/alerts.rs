@@ -619,10 +619,14 @@ fn a_hundred_thousand_groups_stay_inside_the_budget() {
         // With less to follow all is as it should be again.
         store.recall.delete("hits").unwrap();
         // Questions that read much take turns.
+        let status = || store.recall.alerts().rules().remove(0);
         for _ in 0..300 {
-            store.tick(secs(1));
+            store.tick(secs(10));
+            if status().firing == 0 {
+                break;
+            }
         }
-        let status = store.recall.alerts().rules().remove(0);
+        let status = status();
         assert_eq!((status.firing, status.excess), (0, 0), "{status}");
     }
 }
