@@ -37,6 +37,7 @@ fn main() -> Result<(), Error> {
         }
     });
 
+    println!("The last hour:");
     println!("region  orders  revenue eur  median eur  most baskets");
     let window = mins(60);
     for (labels, stats) in recall

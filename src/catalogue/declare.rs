@@ -55,7 +55,6 @@ macro_rules! catalogue {
             labels: ::std::vec::Vec<$crate::metrics::Label>,
         }
 
-        #[allow(dead_code, reason = "a catalogue may have more than a program uses")]
         impl $name {
             /// Without a label.
             #[must_use]

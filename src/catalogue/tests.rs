@@ -93,3 +93,14 @@ fn a_context_adds_labels_and_the_later_value_counts() {
         "a context is not changed by those made of it"
     );
 }
+
+/// What a program declares it may use before there is a recorder, and without one.
+#[test]
+fn without_a_recorder_all_of_it_may_be_called() {
+    Shop::register();
+    for shop in [Shop::new(), Shop::new().with("region", "eu")] {
+        shop.orders_total().increment(1);
+        shop.order_value().record(25.0);
+        shop.open_baskets().set(3.0);
+    }
+}
