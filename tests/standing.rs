@@ -57,7 +57,7 @@ impl Asked {
     }
 
     /// What history answers; `None`: there is no room for the question.
-    fn answers(&self, recall: &Recall, now: Timestamp) -> Option<BTreeMap<Labels, f64>> {
+    fn answers(&self, recall: &Recall, now: Timestamp) -> Option<BTreeMap<Labels, Said>> {
         macro_rules! ask {
             ($kind:ident) => {{
                 let all = recall.$kind(NAME);
@@ -90,8 +90,11 @@ impl Asked {
             rows => {
                 let some = rows.unwrap_or_default().into_iter();
                 Some(
-                    some.filter_map(|(labels, answer)| Some((labels, answer.value?)))
-                        .collect(),
+                    some.filter_map(|(labels, answer)| {
+                        let (value, bound) = (answer.value?, answer.bound);
+                        Some((labels, Said { value, bound }))
+                    })
+                    .collect(),
                 )
             }
         }
@@ -115,8 +118,9 @@ impl Asked {
         })
     }
 
-    /// Sums of floats may be rounded otherwise; all else is the same to the bit.
-    fn agrees(&self, kept: f64, asked: f64) -> bool {
+    /// Sums of floats may be rounded otherwise, and scarce memory seals histograms with wider buckets than they were kept
+    /// with; all else is the same to the bit.
+    fn agrees(&self, kept: f64, asked: Said, is_scarce: bool) -> bool {
         let is_sum = matches!(
             (self.kind, self.aggregation),
             (
@@ -124,12 +128,21 @@ impl Asked {
                 Aggregation::Avg | Aggregation::Sum
             )
         );
+        let off = (kept - asked.value).abs();
         if is_sum {
-            (kept - asked).abs() <= 1e-9 * asked.abs().max(1.0)
+            off <= 1e-9 * asked.value.abs().max(1.0)
         } else {
-            kept.to_bits() == asked.to_bits()
+            let is_within = is_scarce && off <= 2.0 * asked.bound * asked.value.abs();
+            is_within || kept.to_bits() == asked.value.to_bits()
         }
     }
+}
+
+/// An answer of history, and by how much of itself it may be off.
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    value: f64,
+    bound: f64,
 }
 
 fn asked() -> impl Strategy<Value = Asked> {
@@ -311,14 +324,14 @@ impl Watched {
             for (labels, asked) in &asked {
                 let kept = kept.remove(&(at, labels.clone()));
                 prop_assert!(
-                    kept.is_some_and(|kept| one.agrees(kept, *asked)),
-                    "{one:?} {labels}: kept {kept:?}, asked {asked}"
+                    kept.is_some_and(|kept| one.agrees(kept, *asked, self.is_scarce)),
+                    "{one:?} {labels}: kept {kept:?}, asked {asked:?}"
                 );
             }
             if let Some(watch) = self.watches.get(at).and_then(Option::as_ref) {
                 let value = asked.values().next();
                 let same = match (watch.get(), value) {
-                    (Some(kept), Some(asked)) => one.agrees(kept, *asked),
+                    (Some(kept), Some(asked)) => one.agrees(kept, *asked, self.is_scarce),
                     (None, _) if self.is_scarce => true,
                     (kept, asked) => kept.is_none() && asked.is_none(),
                 };
@@ -389,7 +402,7 @@ proptest! {
         watched.tick(1000)?;
     }
 
-    /// Where memory is short, some is not kept, and history gives way: the answers are the same.
+    /// Where memory is short, some is not kept, and history gives way: the answers are the same, within their bounds.
     #[test]
     fn scarce_memory_changes_no_answer(
         asked in prop::collection::vec(asked(), 1..6),
@@ -402,35 +415,82 @@ proptest! {
     }
 }
 
+/// Of all series, at this moment.
+fn of(kind: Kind, aggregation: Aggregation, window: u64) -> Asked {
+    Asked {
+        kind,
+        aggregation,
+        window,
+        is_grouped: false,
+        host: None,
+        ago: 0,
+    }
+}
+
+fn goes(budget: usize, asked: Vec<Asked>, steps: &[Step]) {
+    let watched = Watched::new(budget, asked);
+    for step in steps {
+        watched.go(step).unwrap();
+    }
+}
+
 /// Kept answers knew the value of a gauge behind a gap, when history had dropped the last change before it.
 #[test]
 fn what_a_gauge_was_behind_a_gap_is_forgotten_with_what_was_before_it() {
-    let asked = |aggregation, window, is_grouped| Asked {
-        kind: Kind::Gauge,
-        aggregation,
-        window,
-        is_grouped,
-        host: None,
-        ago: 0,
+    let by_route = |aggregation| Asked {
+        is_grouped: true,
+        ..of(Kind::Gauge, aggregation, 1)
     };
     // What history drops first is up to chance.
     for _ in 0..20 {
         let asked = vec![
-            asked(Aggregation::Avg, 1, true),
-            asked(Aggregation::Median, 1, false),
-            asked(Aggregation::Median, 1, true),
-            asked(Aggregation::Sum, 20, false),
+            by_route(Aggregation::Avg),
+            of(Kind::Gauge, Aggregation::Median, 1),
+            by_route(Aggregation::Median),
+            of(Kind::Gauge, Aggregation::Sum, 20),
         ];
-        let watched = Watched::new(256 << 10, asked);
-        for step in [
+        let steps = [
             Step::Run(10, 3_282_273_059),
             Step::Tick(1000),
             Step::Run(14, 1_527_978_195),
             Step::Cleanup,
             Step::Crowd(228),
             Step::Run(41, 1_422_012_707),
-        ] {
-            watched.go(&step).unwrap();
-        }
+        ];
+        goes(256 << 10, asked, &steps);
     }
+}
+
+/// A coarse point had the count of a tick without length, too, and was taken for the fine one that stood in its place.
+#[test]
+fn what_a_tick_without_length_counted_leaves_once() {
+    let steps = [
+        Step::Count(0, 0, 1),
+        Step::Reset,
+        Step::Tick(1000),
+        Step::Tick(70_000),
+        Step::Run(29, 0),
+        Step::Tick(70_000),
+    ];
+    goes(
+        8 << 20,
+        vec![of(Kind::Counter, Aggregation::Increase, 100)],
+        &steps,
+    );
+}
+
+/// The buckets of a coarse point that left were taken away as if they were as narrow as those that had come in.
+#[test]
+fn buckets_that_have_become_wider_are_not_taken_away() {
+    let steps = [
+        Step::Tick(1000),
+        Step::Tick(70_000),
+        Step::Run(12, 4_138_462_402),
+        Step::Tick(70_000),
+    ];
+    goes(
+        8 << 20,
+        vec![of(Kind::Histogram, Aggregation::StdDev, 100)],
+        &steps,
+    );
 }

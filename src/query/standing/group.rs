@@ -61,6 +61,7 @@ struct Held {
     begin_ns: u64,
     first_end_ns: u64,
     end_ns: u64,
+    is_split: bool,
     oldest_ns: u64,
     points: usize,
     scale: u8,
@@ -208,7 +209,7 @@ impl Group {
             (held.begin_ns, held.first_end_ns),
         );
         let is_other = begin < was || (begin.0 == was.0 && begin.1 != was.1);
-        if is_moved || is_other {
+        if is_moved || is_other || held.is_split || view.is_split {
             return Ok(false);
         }
         let Some(new) = view.since(held.end_ns) else {
@@ -303,6 +304,7 @@ impl Group {
             begin_ns: view.begin_ns,
             first_end_ns: view.first_end_ns,
             end_ns: view.end_ns,
+            is_split: view.is_split,
             oldest_ns: view.oldest_ns,
             points: view.points.len(),
             scale: view.scale,

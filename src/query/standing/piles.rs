@@ -56,7 +56,7 @@ impl Piled {
         self.left = 0;
     }
 
-    /// False: some counts have no bucket of their own, and so cannot be taken away again.
+    /// False: some counts have no bucket of their own, or a wider one than others, and so cannot be taken away again.
     pub(super) fn enter(
         &mut self,
         ids: &[SeriesId],
@@ -86,6 +86,8 @@ impl Piled {
                             let rows = piece.rows_of(points);
                             let first = piece.points().start.max(points.start) - points.start;
                             chunk.spans(rows.clone(), |_, _, _, _| is_sharp = false);
+                            // Without room when it was sealed: wider buckets, which would stay.
+                            is_sharp &= chunk.scale() >= view.scale;
                             chunk.heads(rows.clone(), |row, head| {
                                 let at = first + row.saturating_sub(rows.start);
                                 heads.add(at, head.sum, head.min, head.max);
@@ -137,7 +139,7 @@ impl Piled {
         Ok(self.sum.is_good())
     }
 
-    /// Reads some points from `from` on. False: some of their counts have no bucket.
+    /// Reads some points from `from` on. False: some of their counts have no bucket, or a wider one.
     fn look_ahead(
         &mut self,
         ids: &[SeriesId],
@@ -212,8 +214,12 @@ impl Piled {
                         next.1 += point.sum;
                     }
                     let (mut spans, fine) = distribution::split(packed);
-                    is_sharp &= spans.next().is_none();
-                    buckets::for_each(fine, |code, count| cell(first, piece.scale, code, count));
+                    is_sharp &= spans.next().is_none() && piece.scale >= to;
+                    if is_sharp {
+                        buckets::for_each(fine, |code, count| {
+                            cell(first, piece.scale, code, count);
+                        });
+                    }
                 }
                 Source::Segment(segment) => {
                     let chunk = segment.chunk(MetricKind::Histogram, id);
@@ -230,6 +236,11 @@ impl Piled {
                     });
                     chunk.spans(rows.clone(), |_, _, _, _| is_sharp = false);
                     let scale = chunk.scale();
+                    // It was sealed since it came in, without room for buckets as fine as they were.
+                    is_sharp &= scale >= to;
+                    if !is_sharp {
+                        continue;
+                    }
                     chunk.cells(rows.clone(), |row, code, count| {
                         cell(place(row), scale, code, count);
                     });

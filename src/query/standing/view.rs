@@ -26,6 +26,9 @@ pub(super) struct View<'a> {
     /// End of the first point: one without length may stand before one that begins where it does.
     pub(super) first_end_ns: u64,
     pub(super) end_ns: u64,
+    /// There are points without length: coarse ones have them together with a neighbour, and so a point is not known by
+    /// its place.
+    pub(super) is_split: bool,
     /// Start of the oldest point that is looked at: a gauge's value behind a gap may be known from there.
     pub(super) oldest_ns: u64,
     /// The widest buckets that histograms have in it.
@@ -49,11 +52,15 @@ impl<'a> View<'a> {
         let last = points.end.checked_sub(1).and_then(|last| reach.row(last));
         let pieces = reach.over(&points);
         let begin_ns = first.map_or(0, |row| row.start_ns);
+        let is_split = reach
+            .rows(&(0..reach.len()))
+            .any(|row| row.start_ns == row.end_ns);
         Ok(Self {
             covered_ns: reach.covered_ns(&points),
             begin_ns,
             first_end_ns: first.map_or(begin_ns, |row| row.end_ns),
             end_ns: first.and(last).map_or(begin_ns, |row| row.end_ns),
+            is_split,
             oldest_ns: reach.row(0).map_or(begin_ns, |row| row.start_ns),
             scale: pieces
                 .iter()
@@ -65,9 +72,12 @@ impl<'a> View<'a> {
         })
     }
 
-    /// Whether time is missing in the window.
+    /// Whether time is missing in the window, or between it and the newest tick.
     pub(super) fn has_gap(&self) -> bool {
-        self.covered_ns != self.end_ns.saturating_sub(self.begin_ns)
+        let rest = self.points.start..self.reach.len();
+        let newest = rest.end.checked_sub(1).and_then(|last| self.row(last));
+        let end_ns = newest.map_or(self.begin_ns, |row| row.end_ns);
+        self.reach.covered_ns(&rest) != end_ns.saturating_sub(self.begin_ns)
     }
 
     pub(super) fn row(&self, point: usize) -> Option<Row> {
