@@ -1,7 +1,7 @@
 //! The traversal for exposition: metrics in a stable order, and what the last tick saw of each of their series.
 //!
-//! Nothing here reads a live cell's moving state, and nothing changes anything. A shard's lock is held for as long as it
-//! takes to copy one series' labels and numbers.
+//! Nothing here reads a live cell's moving state, and nothing changes anything. Locks of shards are held for as long as it
+//! takes to copy the labels and numbers of some tens of series.
 
 use super::core::{Asked, Core};
 use crate::{
@@ -30,7 +30,7 @@ use std::{
 /// or three of four.
 const MOST_OCTAVES: usize = 40;
 
-/// Bytes that a key may have, and room for buckets: what is copied under a lock never allocates there.
+/// Bytes that a key may have.
 const LONGEST_LABELS: usize = 8 << 10;
 
 /// What Prometheus writes of alerts, and what it means.
@@ -42,45 +42,94 @@ const ALERTS: [(&str, &str); 2] = [
     ),
 ];
 
-/// What is copied of one series.
+/// Series that are copied at once, while all shards are locked: some microseconds.
+const BATCH: usize = 64;
+
+/// What is copied of some series.
 struct Copied<T> {
+    /// Labels of those that are shown, one after the other, and where those of each end.
     labels: Vec<u8>,
-    value: T,
+    ends: Vec<usize>,
+    /// As many as there were ever at once.
+    values: Vec<T>,
 }
 
-/// Calls `visit` with each series that has a value to show.
-fn each<K: Asked, T>(
-    core: &Core,
-    name: &Arc<Name>,
-    empty: T,
-    read: impl Fn(&Entry<K>, &mut T) -> bool,
-    mut visit: impl FnMut(&[u8], &mut T),
-) {
-    let registry = K::registry(&core.live);
-    let mut copied = Copied {
-        labels: Vec::with_capacity(LONGEST_LABELS),
-        value: empty,
-    };
-    for id in ids(registry, name) {
+impl<T: Default> Copied<T> {
+    fn new() -> Self {
+        Self {
+            labels: Vec::with_capacity(2 * LONGEST_LABELS),
+            ends: Vec::with_capacity(BATCH),
+            values: Vec::new(),
+        }
+    }
+
+    /// Copies series of the front of `ids`; gives how many it has looked at.
+    fn fill<K: Asked>(
+        &mut self,
+        core: &Core,
+        name: &Arc<Name>,
+        ids: &[SeriesId],
+        read: impl Fn(&Entry<K>, &mut T) -> bool,
+    ) -> usize {
+        let ids = ids.get(..BATCH).unwrap_or(ids);
+        if self.values.len() < ids.len() {
+            self.values.resize_with(ids.len(), T::default);
+        }
+        self.labels.clear();
+        self.ends.clear();
+        let mut seen = ids.len();
         // What an allocation emits while a series is locked must not look for that lock.
-        let busy = Busy::enter();
-        let found = registry.with(id, |entry| {
-            let series = entry.cells.series()?;
+        let _busy = Busy::enter();
+        K::registry(&core.live).with_some(ids, |place, entry| {
+            let Some(series) = entry.cells.series() else {
+                return true;
+            };
             // Evicted series are gone for a scraper; that is no dip but an end.
             let shown = std::ptr::eq::<Name>(&raw const *series.name, &raw const **name)
                 && !entry.cells.as_slice().is_empty()
                 && is_shown(entry, name);
-            if !shown || !read(entry, &mut copied.value) {
-                return None;
+            if !shown {
+                return true;
             }
-            copied.labels.clear();
-            copied.labels.extend_from_slice(&series.labels);
-            Some(())
+            let room = self.labels.capacity() - self.labels.len();
+            if room < series.labels.len() && !self.labels.is_empty() {
+                // The rest comes with the next ones.
+                seen = place;
+                return false;
+            }
+            let value = self.values.get_mut(self.ends.len());
+            if value.is_some_and(|value| read(entry, value)) {
+                self.labels.extend_from_slice(&series.labels);
+                self.ends.push(self.labels.len());
+            }
+            true
         });
-        drop(busy);
-        if found.flatten().is_some() {
-            visit(&copied.labels, &mut copied.value);
+        seen
+    }
+
+    fn each(&mut self, mut visit: impl FnMut(&[u8], &mut T)) {
+        let mut from = 0;
+        for (end, value) in self.ends.iter().zip(&mut self.values) {
+            visit(self.labels.get(from..*end).unwrap_or_default(), value);
+            from = *end;
         }
+    }
+}
+
+/// Calls `visit` with each series that has a value to show.
+fn each<K: Asked, T: Default>(
+    core: &Core,
+    name: &Arc<Name>,
+    read: impl Fn(&Entry<K>, &mut T) -> bool,
+    mut visit: impl FnMut(&[u8], &mut T),
+) {
+    let mut copied = Copied::new();
+    let ids = ids(K::registry(&core.live), name);
+    let mut rest = &*ids;
+    while !rest.is_empty() {
+        let seen = copied.fill(core, name, rest, &read);
+        copied.each(&mut visit);
+        rest = rest.get(seen..).unwrap_or_default();
     }
 }
 
@@ -155,7 +204,7 @@ impl Core {
                         true
                     };
                     let grain = name.grain;
-                    each(self, &name, (0, 0), read, |labels, (n, since_ms)| {
+                    each(self, &name, read, |labels, (n, since_ms)| {
                         visit(
                             since(labels, *since_ms),
                             match grain {
@@ -172,7 +221,7 @@ impl Core {
                         *to = entry.memory.last;
                         !to.is_nan()
                     };
-                    each(self, &name, 0.0, read, |labels, x| {
+                    each(self, &name, read, |labels, x| {
                         visit(gauge(labels), Value::Gauge(*x));
                     });
                 }
@@ -196,19 +245,13 @@ impl Core {
         match shape {
             Shape::Summary(window) => self.each_summary(name, *window, visit),
             Shape::Native if native => {
-                each(
-                    self,
-                    name,
-                    Tallied::default(),
-                    read_tally,
-                    |labels, tallied| {
-                        let buckets = Buckets::Native(scale, &tallied.counts);
-                        visit(
-                            tallied.seen(labels),
-                            Value::Histogram(tallied.totals, buckets),
-                        );
-                    },
-                );
+                each(self, name, read_tally, |labels, tallied| {
+                    let buckets = Buckets::Native(scale, &tallied.counts);
+                    visit(
+                        tallied.seen(labels),
+                        Value::Histogram(tallied.totals, buckets),
+                    );
+                });
             }
             Shape::Bounds(bounds) => {
                 let bounds: Vec<_> = (0..).zip(bounds.iter().copied()).collect();
@@ -228,12 +271,19 @@ impl Core {
     /// Keys and upper bounds of the octaves in which some series of `name` has values, each with the one before it, where
     /// they begin.
     fn octaves(&self, name: &Arc<Name>, to_octave: impl Fn(Code) -> Code) -> Vec<(Code, f64)> {
-        let mut keys = BTreeSet::new();
-        each(self, name, Tallied::default(), read_tally, |_, tallied| {
+        let mut keys: Vec<Code> = Vec::new();
+        let mut add = |key: Code| match keys.binary_search(&key) {
+            Ok(_) => false,
+            Err(at) => {
+                keys.insert(at, key);
+                true
+            }
+        };
+        each(self, name, read_tally, |_, tallied: &mut Tallied| {
             for (code, _) in &tallied.counts {
                 let key = to_octave(*code);
-                if keys.insert(key) && key != 0 {
-                    keys.insert(key - 1);
+                if add(key) && key != 0 {
+                    add(key - 1);
                 }
             }
         });
@@ -256,53 +306,40 @@ impl Core {
         visit: &mut Visit<'_>,
     ) {
         let mut cumulative = Vec::with_capacity(bounds.len());
-        each(
-            self,
-            name,
-            Tallied::default(),
-            read_tally,
-            |labels, tallied| {
-                cumulative.clear();
-                let mut counts = tallied.counts.iter().peekable();
-                let mut sum = 0u64;
-                for (key, bound) in bounds {
-                    while let Some((_, count)) = counts.next_if(|(code, _)| key_of(*code) <= *key) {
-                        sum = sum.wrapping_add(*count);
-                    }
-                    cumulative.push((*bound, sum));
+        each(self, name, read_tally, |labels, tallied| {
+            cumulative.clear();
+            let mut counts = tallied.counts.iter().peekable();
+            let mut sum = 0u64;
+            for (key, bound) in bounds {
+                while let Some((_, count)) = counts.next_if(|(code, _)| key_of(*code) <= *key) {
+                    sum = sum.wrapping_add(*count);
                 }
-                let buckets = Buckets::Classic(&cumulative);
-                visit(
-                    tallied.seen(labels),
-                    Value::Histogram(tallied.totals, buckets),
-                );
-            },
-        );
+                cumulative.push((*bound, sum));
+            }
+            let buckets = Buckets::Classic(&cumulative);
+            visit(
+                tallied.seen(labels),
+                Value::Histogram(tallied.totals, buckets),
+            );
+        });
     }
 
     fn each_summary(self: &Arc<Self>, name: &Arc<Name>, window: Duration, visit: &mut Visit<'_>) {
         let mut names = BTreeSet::new();
         let read = |_: &Entry<Histogram>, (): &mut ()| true;
-        each(self, name, (), read, |labels, ()| {
+        each(self, name, read, |labels, ()| {
             let new = labels::iter(labels).map(|(name, _)| name);
             let new: Vec<_> = new.filter(|name| !names.contains(*name)).collect();
             names.extend(new.into_iter().map(str::to_owned));
         });
         let names: Vec<Box<str>> = names.into_iter().map(Into::into).collect();
         let quantiles = self.quantiles(name, &names, window);
-        each(
-            self,
-            name,
-            Tallied::default(),
-            read_tally,
-            |labels, tallied| {
-                let own = quantiles.get(&Labels::select(labels, &names));
-                let own = own.copied().unwrap_or([f64::NAN; QUANTILES.len()]);
-                let pairs: [_; QUANTILES.len()] =
-                    std::array::from_fn(|at| (QUANTILES[at], own[at]));
-                visit(tallied.seen(labels), Value::Summary(tallied.totals, &pairs));
-            },
-        );
+        each(self, name, read_tally, |labels, tallied| {
+            let own = quantiles.get(&Labels::select(labels, &names));
+            let own = own.copied().unwrap_or([f64::NAN; QUANTILES.len()]);
+            let pairs: [_; QUANTILES.len()] = std::array::from_fn(|at| (QUANTILES[at], own[at]));
+            visit(tallied.seen(labels), Value::Summary(tallied.totals, &pairs));
+        });
     }
 
     /// By the labels called `names`.

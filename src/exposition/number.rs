@@ -61,16 +61,42 @@ fn general(x: f64, out: &mut Vec<u8>) {
     if x.is_infinite() {
         return out.extend_from_slice(if x > 0.0 { b"+Inf" } else { b"-Inf" });
     }
-    let text = format!("{x:e}");
-    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let from = out.len();
     // A vector is a writer that never fails.
-    let _ = if (-4..6).contains(&exponent) {
-        write!(out, "{x}")
-    } else {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        write!(out, "{digits}e{sign}{:02}", exponent.unsigned_abs())
+    let _ = write!(out, "{x:e}");
+    // Seventeen digits, a sign, a point and an exponent.
+    let mut copy = [0; 32];
+    let text = out.get(from..).unwrap_or_default();
+    let Some(copy) = copy.get_mut(..text.len()) else {
+        return;
     };
+    copy.copy_from_slice(text);
+    let mark = copy.iter().position(|c| *c == b'e').unwrap_or(copy.len());
+    let (digits, exponent) = copy.split_at(mark);
+    let exponent = std::str::from_utf8(exponent.get(1..).unwrap_or_default());
+    let exponent: i32 = exponent.ok().and_then(|e| e.parse().ok()).unwrap_or(0);
+    out.truncate(from);
+    if !(-4..6).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        out.extend_from_slice(digits);
+        let _ = write!(out, "e{sign}{:02}", exponent.unsigned_abs());
+        return;
+    }
+    if x.is_sign_negative() {
+        out.push(b'-');
+    }
+    let mut digits = digits.iter().filter(|c| c.is_ascii_digit());
+    // Before the point: as many digits as the exponent says, and one; or none, and zeros behind it.
+    if exponent < 0 {
+        out.extend_from_slice(b"0.");
+        (exponent..-1).for_each(|_| out.push(b'0'));
+    } else {
+        (0..=exponent).for_each(|_| out.push(*digits.next().unwrap_or(&b'0')));
+        if let Some(first) = digits.next() {
+            out.extend_from_slice(&[b'.', *first]);
+        }
+    }
+    out.extend(digits);
 }
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ pub(super) struct Text {
     /// Whether series say since when they count; for OpenMetrics.
     has_created: bool,
     globals: Globals,
+    /// Names of the labels of the series before, if it was of the same family.
+    names: Option<Vec<Known>>,
     /// Labels of the series at hand, without braces.
     labels: Vec<u8>,
     /// What the lines of the family at hand begin with, but for the suffix.
@@ -37,12 +39,22 @@ pub(super) struct Text {
     known: Vec<(f64, usize)>,
 }
 
+/// The name of a label.
+#[derive(Debug)]
+struct Known {
+    /// As the series has it; `None`: it is a global one.
+    name: Option<Box<[u8]>>,
+    /// What is written before its value; of a global label all of it.
+    text: Vec<u8>,
+}
+
 impl Text {
     pub(super) fn new(dialect: Dialect, has_created: bool, globals: Globals) -> Self {
         Self {
             dialect,
             has_created: has_created && dialect == Dialect::OpenMetrics,
             globals,
+            names: None,
             labels: Vec::new(),
             head: Vec::new(),
             bounds: Vec::new(),
@@ -56,24 +68,71 @@ impl Text {
 
     /// Writes the labels of a series to `self.labels`.
     fn read_labels(&mut self, kind: FamilyKind, bytes: &[u8]) {
+        if self.read_known(bytes) {
+            return;
+        }
+        self.learn(kind, bytes);
+        if !self.read_known(bytes) {
+            // Bytes that nobody wrote.
+            self.labels.clear();
+        }
+    }
+
+    /// As most series of a family have the same names of labels, only the values are new. False: there are other names.
+    fn read_known(&mut self, bytes: &[u8]) -> bool {
         self.labels.clear();
+        let mut rest = bytes;
+        let Some(names) = &self.names else {
+            return false;
+        };
+        for Known { name, text } in names {
+            let Some(name) = name else {
+                self.labels.extend_from_slice(text);
+                continue;
+            };
+            if labels::take_bytes(&mut rest) != Some(name) {
+                return false;
+            }
+            let Some(value) = labels::take_bytes(&mut rest) else {
+                return false;
+            };
+            self.labels.extend_from_slice(text);
+            escape(value, true, &mut self.labels);
+            self.labels.push(b'"');
+        }
+        rest.is_empty()
+    }
+
+    /// From now on, series have names as this one has.
+    fn learn(&mut self, kind: FamilyKind, bytes: &[u8]) {
+        let mut known = Vec::new();
         let is_utf8 = self.is_utf8();
         let all = with_globals(bytes, &self.globals);
         let renamed = names::label_names(all.clone().map(|l| l.0), kind.own_label(), is_utf8);
         let mut renamed = renamed.iter().flatten();
-        for (name, value) in all {
-            let name = renamed.next().map_or(name, AsRef::as_ref);
-            if !self.labels.is_empty() {
-                self.labels.push(b',');
+        let own = labels::iter(bytes).count();
+        for (at, (name, value)) in all.enumerate() {
+            let shown = renamed.next().map_or(name, AsRef::as_ref);
+            let mut text = Vec::with_capacity(shown.len() + 3);
+            if at > 0 {
+                text.push(b',');
             }
-            if is_label_name(name) {
-                self.labels.extend_from_slice(name.as_bytes());
+            if is_label_name(shown) {
+                text.extend_from_slice(shown.as_bytes());
             } else {
-                quote(name, &mut self.labels);
+                quote(shown, &mut text);
             }
-            self.labels.push(b'=');
-            quote(value, &mut self.labels);
+            text.extend_from_slice(b"=\"");
+            // A global one is the same in each series.
+            let is_global = at >= own;
+            if is_global {
+                escape(value.as_bytes(), true, &mut text);
+                text.push(b'"');
+            }
+            let name = (!is_global).then(|| name.as_bytes().into());
+            known.push(Known { name, text });
         }
+        self.names = Some(known);
     }
 
     /// A line up to its value. `extra`: one more label, all of it.
@@ -196,25 +255,24 @@ pub(super) fn with_globals<'a>(
 /// Appends a text in quotes.
 fn quote(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    escape(text, true, out);
+    escape(text.as_bytes(), true, out);
     out.push(b'"');
 }
 
-fn escape(text: &str, quotes: bool, out: &mut Vec<u8>) {
-    let mut rest = text.as_bytes();
-    let is_special = |c: &u8| matches!(c, b'\\' | b'\n') || quotes && *c == b'"';
-    while let Some(at) = rest.iter().position(is_special) {
-        let (before, after) = rest.split_at(at);
-        out.extend_from_slice(before);
-        let (special, after) = after.split_first().unwrap_or((&0, &[]));
-        out.extend_from_slice(match special {
-            b'\n' => b"\\n",
-            b'"' => b"\\\"",
-            _ => b"\\\\",
-        });
-        rest = after;
+fn escape(text: &[u8], quotes: bool, out: &mut Vec<u8>) {
+    let is_special = |c: u8| c == b'\\' || c == b'\n' || quotes && c == b'"';
+    // Looked at without an end before the end, sixteen bytes are one step.
+    if !text.iter().fold(false, |found, c| found | is_special(*c)) {
+        return out.extend_from_slice(text);
     }
-    out.extend_from_slice(rest);
+    for c in text {
+        match c {
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'"' if quotes => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            c => out.push(*c),
+        }
+    }
 }
 
 impl Encode for Text {
@@ -222,16 +280,17 @@ impl Encode for Text {
 
     fn family(&mut self, family: &Family, out: &mut Vec<u8>) {
         self.head.clear();
+        self.names = None;
         self.known.clear();
         self.bounds.clear();
         if !is_metric_name(&family.name) {
             self.head.extend_from_slice(b"{\"");
-            escape(&family.name, true, &mut self.head);
+            escape(family.name.as_bytes(), true, &mut self.head);
         }
         let is_open = self.dialect == Dialect::OpenMetrics;
         if let (Some(help), false) = (&family.help, is_open) {
             self.meta("HELP", family, out);
-            escape(help, false, out);
+            escape(help.as_bytes(), false, out);
             out.push(b'\n');
         }
         self.meta("TYPE", family, out);
@@ -244,7 +303,7 @@ impl Encode for Text {
         }
         if let (Some(help), true) = (&family.help, is_open) {
             self.meta("HELP", family, out);
-            escape(help, true, out);
+            escape(help.as_bytes(), true, out);
             out.push(b'\n');
         }
     }

@@ -44,6 +44,9 @@ const PLACE_BITS: u32 = 32 - SHARD_BITS - CLASS_BITS;
 /// Shards of names.
 pub(super) const NAME_SHARDS: usize = if cfg!(loom) { 1 } else { 16 };
 
+/// With so many series it is worth to lock all shards at once.
+const WORTH_ALL: usize = 24;
+
 /// Name of the series for what has not even a name of its own.
 pub(crate) const NAMELESS: &str = "recall_overflow";
 
@@ -486,6 +489,42 @@ impl<K: Kind> Registry<K> {
         let (number, at) = split_id(id);
         let mut shard = fork::lock(self.shards.get(number)?)?;
         shard.entries.get_mut(at).map(look)
+    }
+
+    /// Calls `look` with the series of some ids and their places among them, until it says that it is enough. Of many, all
+    /// shards are locked at once, in their order, and for the whole list: it is to be short.
+    pub(crate) fn with_some(
+        &self,
+        ids: &[SeriesId],
+        mut look: impl FnMut(usize, &Entry<K>) -> bool,
+    ) {
+        if ids.len() < WORTH_ALL {
+            for (place, id) in ids.iter().enumerate() {
+                if self.with(*id, |entry| look(place, entry)) == Some(false) {
+                    return;
+                }
+            }
+            return;
+        }
+        let mut shards = Vec::with_capacity(SHARDS);
+        shards.extend(self.shards.iter().map(fork::lock));
+        let entry = |id: SeriesId| {
+            let (number, at) = split_id(id);
+            let shard = shards.get(number)?.as_ref()?;
+            shard.entries.get(at)
+        };
+        // They are all over the heap: their cache lines come together, and not one after the other.
+        let warm = ids.iter().map(|id| {
+            let series = entry(*id).and_then(|entry| entry.cells.series());
+            let first = series.and_then(|series| series.labels.first());
+            first.copied().unwrap_or(0)
+        });
+        std::hint::black_box(warm.fold(0, std::ops::BitXor::bitxor));
+        for (place, id) in ids.iter().enumerate() {
+            if entry(*id).is_some_and(|entry| !look(place, entry)) {
+                return;
+            }
+        }
     }
 
     /// What the marks of a series have at least that has all these labels.

@@ -160,10 +160,15 @@ pub(crate) fn iter(bytes: &[u8]) -> impl Iterator<Item = (&str, &str)> + Clone {
 }
 
 fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
+    std::str::from_utf8(take_bytes(rest)?).ok()
+}
+
+/// Takes the next name or value off canonical bytes, which are text.
+pub(crate) fn take_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (len, tail) = rest.split_first_chunk::<2>()?;
     let (text, tail) = tail.split_at_checked(usize::from(u16::from_le_bytes(*len)))?;
     *rest = tail;
-    std::str::from_utf8(text).ok()
+    Some(text)
 }
 
 /// The value of one label in canonical bytes.

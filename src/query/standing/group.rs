@@ -61,6 +61,7 @@ struct Held {
     begin_ns: u64,
     first_end_ns: u64,
     end_ns: u64,
+    missing_ns: u64,
     is_split: bool,
     oldest_ns: u64,
     points: usize,
@@ -201,8 +202,11 @@ impl Group {
         let is_moved = match self.state {
             State::Rises(_) => false,
             State::Piled(_) => held.scale != view.scale,
-            // What a gauge was behind a gap is known from before it, until history drops that.
-            State::Levels(_) => held.oldest_ns != view.oldest_ns && view.has_gap(),
+            // What a gauge was at a gap is known from before it, until history drops that.
+            State::Levels(_) => {
+                held.missing_ns != view.missing_ns
+                    || view.missing_ns > 0 && held.oldest_ns != view.oldest_ns
+            }
         };
         let (begin, was) = (
             (view.begin_ns, view.first_end_ns),
@@ -304,6 +308,7 @@ impl Group {
             begin_ns: view.begin_ns,
             first_end_ns: view.first_end_ns,
             end_ns: view.end_ns,
+            missing_ns: view.missing_ns,
             is_split: view.is_split,
             oldest_ns: view.oldest_ns,
             points: view.points.len(),

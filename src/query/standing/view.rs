@@ -26,6 +26,8 @@ pub(super) struct View<'a> {
     /// End of the first point: one without length may stand before one that begins where it does.
     pub(super) first_end_ns: u64,
     pub(super) end_ns: u64,
+    /// Nanoseconds that are missing in the window, and between it and the newest tick.
+    pub(super) missing_ns: u64,
     /// There are points without length: coarse ones have them together with a neighbour, and so a point is not known by
     /// its place.
     pub(super) is_split: bool,
@@ -55,7 +57,11 @@ impl<'a> View<'a> {
         let is_split = reach
             .rows(&(0..reach.len()))
             .any(|row| row.start_ns == row.end_ns);
+        let rest = points.start..reach.len();
+        let newest = rest.end.checked_sub(1).and_then(|last| reach.row(last));
+        let rest_ns = newest.map_or(0, |row| row.end_ns.saturating_sub(begin_ns));
         Ok(Self {
+            missing_ns: rest_ns.saturating_sub(reach.covered_ns(&rest)),
             covered_ns: reach.covered_ns(&points),
             begin_ns,
             first_end_ns: first.map_or(begin_ns, |row| row.end_ns),
@@ -70,14 +76,6 @@ impl<'a> View<'a> {
             reach,
             points,
         })
-    }
-
-    /// Whether time is missing in the window, or between it and the newest tick.
-    pub(super) fn has_gap(&self) -> bool {
-        let rest = self.points.start..self.reach.len();
-        let newest = rest.end.checked_sub(1).and_then(|last| self.row(last));
-        let end_ns = newest.map_or(self.begin_ns, |row| row.end_ns);
-        self.reach.covered_ns(&rest) != end_ns.saturating_sub(self.begin_ns)
     }
 
     pub(super) fn row(&self, point: usize) -> Option<Row> {
