@@ -46,7 +46,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     );
 
     describe_counter!("orders_total", "Orders that were taken");
+    describe_counter!("errors_total", "Payments that failed");
     describe_gauge!("queue_depth", "Orders that wait to be packed");
+    describe_gauge!("stock_items", "What lies on each shelf");
+    describe_histogram!("receipt_bytes", metrics::Unit::Bytes, "Size of a receipt");
     describe_histogram!(
         "checkout_seconds",
         metrics::Unit::Seconds,
