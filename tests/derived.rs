@@ -36,6 +36,8 @@ fn derived_metrics_have_names_labels_and_descriptions() {
     let store = Store::default();
     store.recorder.scope(|| {
         let shop = Shop::new_with_labels(&[("region", "eu")]);
+        // They are described once a process, which another test of this one may have had.
+        Shop::force_describe();
         shop.orders_total.increment(3);
         shop.open.set(2.0);
         shop.paid.record(0.25);
