@@ -25,6 +25,8 @@ use std::{
 fn gateway() -> Option<Started> {
     let mut command = Command::new("prometheus-pushgateway");
     command.arg("--web.listen-address=127.0.0.1:0");
+    // Debian's would begin with what another one has kept.
+    command.arg("--persistence.file=");
     start(command)
 }
 
