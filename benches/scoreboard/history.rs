@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use metrics::{Counter, counter, gauge, histogram};
-use metrics_recall::{Recall, mins, secs};
+use metrics_recall::{Clock, MemoryProfile, Recall, mins, secs};
 
 use crate::measure::{
     SAMPLES, Samples, lognormal, median, nanos_each, note, pin, report, unit, yard,
@@ -130,12 +130,13 @@ pub fn readers(subject: Subject) {
         (records, median(rounds.iter().map(|round| round.1)))
     };
     let (mut alone, mut stranger, mut beside) = (Vec::new(), Vec::new(), Vec::new());
+    let other = another_store();
     for _ in 0..5 {
         alone.push(measure(None));
-        let (turns, stop) = (Answers::default(), AtomicBool::new(false));
+        let (answers, stop) = (Answers::default(), AtomicBool::new(false));
         stranger.push(thread::scope(|scope| {
-            scope.spawn(|| read_own(&turns, &stop));
-            let measured = measure(Some(&turns));
+            scope.spawn(|| ask(&other, &answers, &stop));
+            let measured = measure(Some(&answers));
             stop.store(true, Relaxed);
             measured
         }));
@@ -148,20 +149,50 @@ pub fn readers(subject: Subject) {
         }));
     }
     let of = |all: &[(f64, f64)], which: fn(&(f64, f64)) -> f64| median(all.iter().map(which));
-    let of_a_stranger = of(&stranger, |m| m.0) / of(&alone, |m| m.0);
-    report("readers_stranger", of_a_stranger);
-    report("readers_record", of(&beside, |m| m.0) / of(&alone, |m| m.0));
-    report("readers_tick", of(&beside, |m| m.1) / of(&alone, |m| m.1));
+    let (record, tick): (fn(&(f64, f64)) -> f64, fn(&(f64, f64)) -> f64) = (|m| m.0, |m| m.1);
+    for (which, ids) in [
+        (
+            record,
+            ["readers_stranger", "readers_alone", "readers_record"],
+        ),
+        (
+            tick,
+            [
+                "readers_tick_stranger",
+                "readers_tick_alone",
+                "readers_tick",
+            ],
+        ),
+    ] {
+        let [alone, stranger, beside] = [&alone, &stranger, &beside].map(|all| of(all, which));
+        report(ids[0], stranger / alone);
+        report(ids[1], beside / alone);
+        report(ids[2], beside / stranger);
+    }
 }
 
-/// Reads memory of its own without pause, as much at a time as a question does: what any busy neighbour costs here.
-fn read_own(turns: &Answers, stop: &AtomicBool) {
-    pin(1);
-    let own = vec![1_u64; 32 << 10];
-    while !stop.load(Relaxed) {
-        black_box(own.iter().sum::<u64>());
-        turns.0.fetch_add(1, Relaxed);
-    }
+/// A store of the same shape that shares nothing with the one that is measured: whoever asks it does the same work beside
+/// us, and what it costs is what any such neighbour costs on this machine.
+fn another_store() -> Recall {
+    let (clock, hands) = Clock::manual();
+    let (recorder, recall) = Recall::builder()
+        .profile(MemoryProfile::Production)
+        .clock(clock)
+        .build()
+        .expect("a valid setup");
+    let values = lognormal(1, 100, 1.0);
+    recorder.scope(|| {
+        let (held, busy) = (counters(), histogram!("busy_seconds"));
+        for tick in 0..1_200 {
+            rise(&held, tick);
+            for value in &values {
+                busy.record(*value);
+            }
+            hands.advance(secs(1));
+            recall.tick();
+        }
+    });
+    recall
 }
 
 /// How many answers came, on a cache line of its own.

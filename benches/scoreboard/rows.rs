@@ -513,21 +513,39 @@ pub const ROWS: &[Row] = &[
     .goal(1.05),
     row(
         "readers",
+        "readers_stranger",
+        "recording beside questions to another store, times alone",
+        Times,
+    ),
+    row(
+        "readers",
+        "readers_alone",
+        "... beside questions to this one, times alone",
+        Times,
+    ),
+    row(
+        "readers",
         "readers_record",
-        "recording beside a reader in a loop, times alone",
+        "... times beside those to the other",
         Times,
     )
     .goal(1.05),
     row(
         "readers",
-        "readers_stranger",
-        "recording beside a loop that reads memory of its own, times alone",
+        "readers_tick_stranger",
+        "ticking beside questions to another store, times alone",
+        Times,
+    ),
+    row(
+        "readers",
+        "readers_tick_alone",
+        "... beside questions to this one, times alone",
         Times,
     ),
     row(
         "readers",
         "readers_tick",
-        "ticking beside a reader in a loop, times alone",
+        "... times beside those to the other",
         Times,
     )
     .goal(1.05),
