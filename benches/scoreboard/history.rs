@@ -149,7 +149,8 @@ pub fn readers(subject: Subject) {
         }));
     }
     let of = |all: &[(f64, f64)], which: fn(&(f64, f64)) -> f64| median(all.iter().map(which));
-    let (record, tick): (fn(&(f64, f64)) -> f64, fn(&(f64, f64)) -> f64) = (|m| m.0, |m| m.1);
+    type Which = fn(&(f64, f64)) -> f64;
+    let (record, tick): (Which, Which) = (|m| m.0, |m| m.1);
     for (which, ids) in [
         (
             record,
