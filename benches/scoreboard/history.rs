@@ -96,6 +96,9 @@ fn rise(held: &[Counter], tick: u64) {
     }
 }
 
+/// Which time of a round: of recording, or of the tick.
+type Which = fn(&(f64, f64)) -> f64;
+
 /// Group `readers`: recording and ticking on one core, while the other asks without pause.
 pub fn readers(subject: Subject) {
     pin(0);
@@ -149,7 +152,6 @@ pub fn readers(subject: Subject) {
         }));
     }
     let of = |all: &[(f64, f64)], which: fn(&(f64, f64)) -> f64| median(all.iter().map(which));
-    type Which = fn(&(f64, f64)) -> f64;
     let (record, tick): (Which, Which) = (|m| m.0, |m| m.1);
     for (which, ids) in [
         (
