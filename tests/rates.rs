@@ -193,6 +193,8 @@ fn bad_keys_are_refused_at_the_call() {
     let error = refused(metrics::Key::from(("orders", &[("window", "1h")])));
     assert!(error.to_string().contains("a label `window`"), "{error}");
     assert!(store.recall.collectors().is_empty(), "nothing was begun");
+    // One that lives does not keep the door open.
+    let _living = store.recall.rate_metric("logins").unwrap();
     store.recall.shutdown();
     let error = refused(metrics::Key::from_name("orders"));
     assert!(error.to_string().contains("shut down"), "{error}");

@@ -136,7 +136,9 @@ impl Recall {
     /// Those of this store, with a collector that runs.
     fn rates(&self) -> Result<Arc<Rates>, Error> {
         let mut shared = self.core().schedule.shared.lock();
-        let known = shared.as_ref().and_then(Weak::upgrade);
+        // After a shutdown their collector has ended, and no other will be accepted.
+        let shared_rates = shared.as_ref().filter(|_| !self.is_shut());
+        let known = shared_rates.and_then(Weak::upgrade);
         if let Some(rates) = known.and_then(|known| known.downcast::<Rates>().ok()) {
             return Ok(rates);
         }
