@@ -629,3 +629,14 @@ fn promtool_finds_nothing_to_say_about_what_is_served() {
     );
     assert_eq!(said, (true, String::new(), String::new()));
 }
+
+/// An empty body was compressed all the same, into twenty bytes.
+#[test]
+fn head_has_no_body_also_when_it_would_be_compressed() {
+    let (_recorder, recall) = Recall::builder().build().unwrap();
+    for path in ["/metrics", "/", "/api/dump", "/healthz"] {
+        let request = HttpRequest::new("HEAD", path);
+        let answer = recall.respond(&request.header("accept-encoding", "gzip"));
+        assert_eq!((answer.status, answer.body.len()), (200, 0), "{path}");
+    }
+}

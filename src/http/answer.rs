@@ -140,6 +140,8 @@ impl Answer {
         to: &mut impl Write,
     ) -> io::Result<()> {
         match encoding {
+            // No bytes at all, where nothing compressed would be some.
+            _ if matches!(content, Content::None) => Ok(()),
             Encoding::Identity => content.write(to),
             Encoding::Gzip => {
                 let mut deflate = Deflate::new(to);
