@@ -3,13 +3,14 @@
 #![expect(
     clippy::unwrap_used,
     clippy::float_cmp,
-    clippy::disallowed_methods,
-    reason = "a test fails by panicking, numbers are the same ones, and a server of others is waited for"
+    reason = "a test fails by panicking, and numbers are the same ones"
 )]
 
 mod common;
 #[path = "common/http.rs"]
 mod http;
+#[path = "common/prometheus.rs"]
+mod prometheus;
 #[path = "common/started.rs"]
 mod started;
 #[path = "common/text.rs"]
@@ -18,24 +19,13 @@ mod text;
 use common::Store;
 use metrics::{Label, Unit, counter, describe_counter, describe_histogram, gauge, histogram};
 use metrics_recall::{Format, HistogramRule, Recall, Sidecar, secs};
+use prometheus::{Between, Prometheus, three, two};
 use proptest::{
     prelude::any,
     strategy::{Strategy, ValueTree},
     test_runner::TestRunner,
 };
-use serde_json::Value;
-use started::{Started, start};
-use std::{
-    collections::HashMap,
-    fs,
-    io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
-    path::{Path, PathBuf},
-    process::Command,
-    sync::{Arc, Mutex},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, path::Path};
 use text::{Sample, get, parse};
 
 /// Values over five orders of magnitude.
@@ -112,178 +102,6 @@ fn program_to_scrape() -> Store {
         .increment(0.625);
     store.tick(secs(1));
     store
-}
-
-/// Stands between a Prometheus and a sidecar: asks for what it is told to, and remembers in which format the answers came.
-struct Between {
-    address: SocketAddr,
-    formats: Arc<Mutex<Vec<String>>>,
-}
-
-impl Between {
-    /// `accept`: in place of what the scraper would like.
-    fn new(sidecar: SocketAddr, accept: Option<&'static str>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let formats = Arc::<Mutex<Vec<String>>>::default();
-        let seen = formats.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                // A scraper that went away.
-                let _ = forward(stream.unwrap(), sidecar, accept, &seen);
-            }
-        });
-        Self { address, formats }
-    }
-}
-
-fn forward(
-    mut scraper: TcpStream,
-    sidecar: SocketAddr,
-    accept: Option<&str>,
-    formats: &Mutex<Vec<String>>,
-) -> std::io::Result<()> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        scraper.read_exact(&mut byte)?;
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8(head).unwrap();
-    let lines = head.trim_end().split("\r\n").map(|line| {
-        let is_accept = line.to_ascii_lowercase().starts_with("accept:");
-        match accept.filter(|_| is_accept) {
-            Some(accept) => format!("Accept: {accept}\r\n"),
-            None => format!("{line}\r\n"),
-        }
-    });
-    let mut stream = http::connect(sidecar);
-    let asked: String = lines
-        .chain(["Connection: close\r\n\r\n".to_owned()])
-        .collect();
-    stream.write_all(asked.as_bytes())?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let shown = String::from_utf8_lossy(&answer).into_owned();
-    let of_type = |line: &str| {
-        let (name, value) = line.split_once(": ")?;
-        name.eq_ignore_ascii_case("content-type")
-            .then(|| value.to_owned())
-    };
-    formats
-        .lock()
-        .unwrap()
-        .extend(shown.lines().take(20).find_map(of_type));
-    scraper.write_all(&answer)
-}
-
-/// A server that scrapes `target` once a second.
-struct Prometheus {
-    started: Started,
-    directory: PathBuf,
-}
-
-impl Prometheus {
-    /// `None` if there is no such program. `scrape`: a line of the configuration.
-    fn new(
-        program: &Path,
-        called: &str,
-        flags: &[&str],
-        scrape: &str,
-        target: SocketAddr,
-    ) -> Option<Self> {
-        let directory =
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{called}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&directory);
-        fs::create_dir_all(&directory).unwrap();
-        let configuration = format!(
-            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n- job_name: recall\n{scrape}  static_configs: [{{targets: ['{target}']}}]\n"
-        );
-        let file = directory.join("prometheus.yml");
-        fs::write(&file, configuration).unwrap();
-        let mut command = Command::new(program);
-        command
-            .arg(format!("--config.file={}", file.display()))
-            .arg(format!(
-                "--storage.tsdb.path={}",
-                directory.join("data").display()
-            ))
-            .arg("--web.listen-address=127.0.0.1:0")
-            .args(flags);
-        let started = start(command)?;
-        Some(Self { started, directory })
-    }
-
-    /// An instant query's samples, without what Prometheus itself says of the target.
-    fn ask(&self, query: &str) -> HashMap<Sample, f64> {
-        let coded: Vec<_> = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        let coded = coded.concat();
-        let reply = http::get(
-            self.started.address,
-            &format!("/api/v1/query?query={coded}"),
-        );
-        let json: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
-        assert!(
-            reply.status == 503 || json["status"] == "success",
-            "{query}: {}",
-            reply.text()
-        );
-        let result = json["data"]["result"]
-            .as_array()
-            .cloned()
-            .unwrap_or_default();
-        let samples = result.iter().filter_map(|sample| {
-            let mut labels: std::collections::BTreeMap<String, String> =
-                serde_json::from_value(sample["metric"].clone()).unwrap();
-            let name = labels.remove("__name__").unwrap_or_default();
-            let is_ours = !name.starts_with("scrape_") && name != "up";
-            assert_eq!(labels.remove("job").as_deref(), Some("recall"), "{sample}");
-            labels.remove("instance");
-            // A native histogram has no value.
-            let value = sample["value"][1].as_str()?.replace("Inf", "inf");
-            is_ours.then(|| ((name, labels), value.parse().unwrap()))
-        });
-        samples.collect()
-    }
-
-    /// Everything, as soon as there is anything.
-    fn everything(&self) -> HashMap<Sample, f64> {
-        let began = Instant::now();
-        loop {
-            let all = self.ask("{job=\"recall\"}");
-            if !all.is_empty() {
-                return all;
-            }
-            if began.elapsed() > Duration::from_secs(20) {
-                let targets = http::get(self.started.address, "/api/v1/targets");
-                panic!("nothing was scraped: {}", targets.text());
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        // The process ends after this, and what it writes till then goes with the next run.
-        let _ = fs::remove_dir_all(&self.directory);
-    }
-}
-
-/// Debian's, of version 2.
-fn two() -> PathBuf {
-    "prometheus".into()
-}
-
-/// `None`: there is none, which `.ci/run` says why.
-fn three() -> Option<PathBuf> {
-    let path = std::env::var_os("PROMETHEUS_3").map(PathBuf::from)?;
-    assert!(
-        path.is_file(),
-        "PROMETHEUS_3 is {}, which is no file",
-        path.display()
-    );
-    Some(path)
 }
 
 fn same(a: f64, b: f64) -> bool {
@@ -385,7 +203,7 @@ fn stores(
     let store = program_to_scrape();
     let sidecar: Sidecar = store.recall.serve("127.0.0.1:0").unwrap();
     let between = Between::new(sidecar.local_addr(), accept);
-    let Some(prometheus) = Prometheus::new(program, called, flags, scrape, between.address) else {
+    let Some(prometheus) = Prometheus::new(program, called, flags, scrape, between) else {
         return;
     };
     let stored = prometheus.everything();
@@ -401,7 +219,7 @@ fn stores(
     if is_protobuf {
         native_histograms_are_ours(&prometheus, &store);
     }
-    let formats = between.formats.lock().unwrap();
+    let formats = prometheus.between.formats.lock().unwrap();
     let words = format
         .content_type()
         .split(';')
