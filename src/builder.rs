@@ -500,6 +500,7 @@ impl RecallBuilder {
         if global.collectors().is_empty() {
             collect(&global, &self.collects)?;
         }
+        global.resume_rates()?;
         // A store that `make_global` named may never have been installed. If there is a recorder already, it is this one, or
         // layers above it, or another one that does not pass on what it hears: then `health` says so.
         drop(metrics::set_global_recorder(RecallRecorder::new(

@@ -131,6 +131,39 @@ fn watches_are_charged_and_given_back_when_they_are_dropped() {
     store.check();
 }
 
+/// A list of them and their texts were nobody's: a program that made one a customer had more memory than its budget.
+#[test]
+fn rate_metrics_are_charged_and_given_back_when_they_are_dropped() {
+    let store = Store::new(Size::FourMiB.boundless());
+    store.tick();
+    let mut rates = Vec::with_capacity(100);
+    let label = |n: usize| ("customer", format!("{n:0>200}"));
+    store.inside(|| {
+        rates.extend((0..100).map(|n| store.recall.rate_metric(("orders", &[label(n)])).unwrap()));
+    });
+    store.check();
+    for rate in &rates {
+        rate.increment(3);
+    }
+    store.tick();
+    store.tick();
+    assert!(rates.iter().all(|rate| rate.one_minute() == Some(1.0)));
+    store.check();
+    let kept = rates.pop().unwrap();
+    store.inside(|| rates.clear());
+    store.tick();
+    store.check();
+    assert!(kept.one_minute() > Some(0.0));
+    store.inside(|| drop(kept));
+    store.tick();
+    store.check();
+    assert!(store.recall.collectors().is_empty());
+    // What is left of it is the list of collectors; series stay, as those of any counter and gauge.
+    let parts = store.recall.memory().parts;
+    let own = parts.iter().find(|(name, _)| *name == "collectors");
+    assert!(own.is_some_and(|(_, bytes)| *bytes <= 64), "{parts:?}");
+}
+
 #[test]
 fn watches_come_and_go_while_ticks_run() {
     let (recorder, recall, hands) = store();

@@ -19,6 +19,11 @@ impl Collecting {
         }
     }
 
+    /// Whether any of it is on the schedule: after a shutdown nothing is.
+    pub(super) fn is_over(&self) -> bool {
+        self.crews.iter().all(|crew| crew.is_over())
+    }
+
     /// Guards others, too.
     #[cfg(feature = "system")]
     pub(super) fn join(&mut self, mut other: Self) {

@@ -4,12 +4,13 @@ use super::Collecting;
 use crate::{
     catalogue::is_name,
     clock::{mins, secs},
+    engine::Charge,
     error::Error,
     handle::Recall,
     intake::{CollectError, Collector},
     query::{Aggregation, Meter, Watch},
     recorder::RecallRecorder,
-    util::text::Shown,
+    util::{layout, text::Shown},
 };
 use metrics::{
     Counter, Key, Label, Level, Metadata, Recorder, Unit, describe_counter, describe_gauge, gauge,
@@ -49,7 +50,8 @@ use std::{
 /// # Ok::<(), metrics_recall::Error>(())
 /// ```
 ///
-/// When the last clone is dropped, the gauges are no longer set, and stay at what they were.
+/// When the last clone is dropped, the gauges are no longer set, and stay at what they were. A shutdown ends that, too; an
+/// [`install`](crate::RecallBuilder::install) after it sets them again, of all that live.
 #[derive(Clone)]
 #[must_use = "its gauges are kept up only while it lives"]
 pub struct RateMetric(Arc<Rate>);
@@ -63,14 +65,23 @@ struct Rate {
     /// By window: one, five and fifteen minutes.
     rates: [Watch; 3],
     /// Keeps the collector that they share.
-    _rates: Arc<Rates>,
+    all: Arc<Rates>,
+    /// Behind everything that it is for.
+    _charge: Charge,
 }
 
 /// The rate metrics of a store.
 struct Rates {
-    list: Mutex<Vec<Weak<Rate>>>,
-    /// Set once, when the collector was accepted.
+    list: Mutex<List>,
+    /// `None` until the collector was accepted. A shutdown ends it.
     collecting: Mutex<Option<Collecting>>,
+}
+
+struct List {
+    /// Each leaves by itself.
+    rates: Vec<Weak<Rate>>,
+    /// Of the list, and of [`Rates`].
+    charge: Charge,
 }
 
 const WINDOWS: [(&str, u64); 3] = [("1m", 1), ("5m", 5), ("15m", 15)];
@@ -84,8 +95,8 @@ impl Recall {
     ///
     /// # Errors
     ///
-    /// When the name has characters that no exposition takes, or is the store's own, and when there is a label `window`. Also as
-    /// [`collect`](Self::collect): after a shutdown, and when there is no room for another collector.
+    /// When the name has characters that no exposition takes, or is the store's own, when there is a label `window`, and when
+    /// there is no memory. Also as [`collect`](Self::collect): after a shutdown, and when there is no room for another collector.
     pub fn rate_metric(&self, key: impl Into<Key>) -> Result<RateMetric, Error> {
         let key = key.into();
         let name = key.name().strip_suffix("_total").unwrap_or(key.name());
@@ -101,60 +112,108 @@ impl Recall {
                 "rate metric `{name}` with a label `window`: allowed is any other, since that one tells its rates apart"
             )));
         }
-        let rates = self.rates()?;
-        let rate = Arc::new(self.rate(name, key.labels().cloned().collect(), rates.clone()));
-        rates.list.lock().push(Arc::downgrade(&rate));
+        let all = self.rates()?;
+        let rate = self.rate(name, key.labels().cloned().collect(), all)?;
         Ok(RateMetric(rate))
     }
 
-    fn rate(&self, name: &str, labels: Vec<Label>, rates: Arc<Rates>) -> Rate {
+    fn rate(&self, name: &str, labels: Vec<Label>, all: Arc<Rates>) -> Result<Arc<Rate>, Error> {
         let (total, shown) = (format!("{name}_total"), format!("{name}_per_second"));
+        let selection = labels.iter().fold(self.counters(&total), |all, label| {
+            all.label(label.key(), label.value())
+        });
+        let meter = selection.meter();
+        let text = |label: &Label| label.key().len() + label.value().len();
+        let bytes = layout::arc::<Rate>()
+            + meter.bytes()
+            + shown.capacity()
+            + layout::vec::<Label>(labels.capacity())
+            + labels.iter().map(text).sum::<usize>();
+        let charge = self.core().schedule.charge("rate metric", bytes)?;
         let recorder = RecallRecorder::new(self.live());
         let key = Key::from_parts(total.clone(), labels.clone());
         let counter = recorder.register_counter(&key, &HERE);
         recorder.scope(|| describe(&total, &shown));
-        let selection = self.counters(&total);
-        let selection = labels.iter().fold(selection, |selection, label| {
-            selection.label(label.key(), label.value())
-        });
         let watch = |(_, minutes)| {
             selection
                 .clone()
                 .over(mins(minutes))
                 .watch(Aggregation::Rate)
         };
-        Rate {
+        let rate = Arc::new(Rate {
             counter,
-            meter: selection.meter(),
+            meter,
             rates: WINDOWS.map(watch),
             shown,
             labels,
-            _rates: rates,
+            all,
+            _charge: charge,
+        });
+        let is_listed = rate.all.list.lock().add(&rate);
+        if !is_listed {
+            return Err(self.core().schedule.full("rate metric", bytes));
         }
+        Ok(rate)
     }
 
     /// Those of this store, with a collector that runs.
     fn rates(&self) -> Result<Arc<Rates>, Error> {
         let mut shared = self.core().schedule.shared.lock();
-        // After a shutdown their collector has ended, and no other will be accepted.
-        let shared_rates = shared.as_ref().filter(|_| !self.is_shut());
-        let known = shared_rates.and_then(Weak::upgrade);
+        let known = shared.as_ref().and_then(Weak::upgrade);
         if let Some(rates) = known.and_then(|known| known.downcast::<Rates>().ok()) {
+            rates.collect(self)?;
             return Ok(rates);
         }
+        let bytes = layout::arc::<Rates>();
+        let list = List {
+            rates: Vec::new(),
+            charge: self.core().schedule.charge("rate metric", bytes)?,
+        };
         let rates = Arc::new(Rates {
-            list: Mutex::default(),
+            list: Mutex::new(list),
             collecting: Mutex::default(),
         });
-        let name = self.core().schedule.free_name("rates");
-        let collector = Keeper {
-            name,
-            rates: Arc::downgrade(&rates),
-        };
-        *rates.collecting.lock() = Some(self.collect(collector)?);
+        rates.collect(self)?;
         let weak: Weak<Rates> = Arc::downgrade(&rates);
         *shared = Some(weak);
         Ok(rates)
+    }
+
+    /// Shows those again that have outlived a shutdown.
+    pub(crate) fn resume_rates(&self) -> Result<(), Error> {
+        let shared = self.core().schedule.shared.lock();
+        let known = shared.as_ref().and_then(Weak::upgrade);
+        match known.and_then(|known| known.downcast::<Rates>().ok()) {
+            Some(rates) => rates.collect(self),
+            None => Ok(()),
+        }
+    }
+}
+
+impl List {
+    /// False: there is no room.
+    fn add(&mut self, rate: &Arc<Rate>) -> bool {
+        let has_room = self.charge.room(&mut self.rates).is_ok();
+        if has_room {
+            self.rates.push(Arc::downgrade(rate));
+        }
+        has_room
+    }
+}
+
+impl Rates {
+    /// Sees to it that the collector runs.
+    fn collect(self: &Arc<Self>, recall: &Recall) -> Result<(), Error> {
+        let mut collecting = self.collecting.lock();
+        let is_over = collecting.as_ref().is_none_or(Collecting::is_over);
+        if is_over || recall.is_shut() {
+            let collector = Keeper {
+                name: recall.core().schedule.free_name("rates"),
+                rates: Arc::downgrade(self),
+            };
+            *collecting = Some(recall.collect(collector)?);
+        }
+        Ok(())
     }
 }
 
@@ -199,6 +258,17 @@ impl RateMetric {
     }
 }
 
+impl Drop for Rate {
+    fn drop(&mut self) {
+        let this: *const Self = self;
+        let mut list = self.all.list.lock();
+        let at = list.rates.iter().position(|rate| rate.as_ptr() == this);
+        if let Some(at) = at {
+            list.rates.remove(at);
+        }
+    }
+}
+
 impl Rate {
     fn show(&self) {
         for ((window, _), rate) in WINDOWS.iter().zip(&self.rates) {
@@ -231,15 +301,9 @@ impl Collector for Keeper {
         let Some(rates) = self.rates.upgrade() else {
             return Ok(());
         };
-        let live: Vec<Arc<Rate>> = {
-            let mut list = rates.list.lock();
-            list.retain(|rate| rate.strong_count() > 0);
-            list.iter().filter_map(Weak::upgrade).collect()
-        };
-        // Recorders of others may hear of it, so no lock is held.
-        for rate in &live {
-            rate.show();
-        }
+        // Recorders of others may hear of it, so no lock is held. If one goes meanwhile, another is left out for once.
+        let nth = |n: usize| rates.list.lock().rates.get(n).map(Weak::upgrade);
+        (0..).map_while(nth).flatten().for_each(|rate| rate.show());
         Ok(())
     }
 }

@@ -30,7 +30,7 @@ pub(crate) use self::{
 pub(crate) use self::{
     core::Core,
     forget::{Fate, Whose},
-    schedule::Crew,
+    schedule::{Charge, Crew},
     tick::TURN,
 };
 pub use self::{

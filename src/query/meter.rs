@@ -43,6 +43,11 @@ impl Selection<Counters, Now> {
 }
 
 impl Meter {
+    /// Bytes on the heap.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.query.bytes()
+    }
+
     /// All that was counted. Live: no tick is needed.
     #[must_use]
     pub fn total(&self) -> Option<u64> {

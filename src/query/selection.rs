@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     history::{Charge, Timeline},
     model::{Labels, MetricKind, Timestamp, frame::SeriesId, labels, schema::Schema},
-    util::text::Brief,
+    util::{layout, text::Brief},
 };
 use std::{cmp::Ordering, fmt, marker::PhantomData, sync::Arc, time::Duration};
 
@@ -47,6 +47,16 @@ impl Query {
             window: None,
             step: None,
         }
+    }
+
+    /// Bytes on the heap of a copy, which has no slack.
+    pub(crate) fn bytes(&self) -> usize {
+        let matcher = |matcher: &Matcher| matcher.name.len() + matcher.bytes();
+        self.name.len()
+            + layout::vec::<Matcher>(self.matchers.len())
+            + self.matchers.iter().map(matcher).sum::<usize>()
+            + layout::vec::<Box<str>>(self.by.len())
+            + self.by.iter().map(|name| name.len()).sum::<usize>()
     }
 
     /// Whether canonical labels fulfil every matcher.

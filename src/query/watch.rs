@@ -77,13 +77,8 @@ impl Watch {
     }
 
     pub(crate) fn new(ledger: &Arc<Ledger>, query: &Query, aggregation: Aggregation) -> Self {
-        let texts = query
-            .matchers
-            .iter()
-            .map(|matcher| size_of_val(matcher) + matcher.name.len() + matcher.bytes());
-        let by = query.by.iter().map(|name| size_of_val(name) + name.len());
-        let bytes = query.name.len() + texts.chain(by).sum::<usize>();
-        let charge = Charge::new(ledger, Part::Queries, layout::arc::<Watched>() + bytes);
+        let bytes = layout::arc::<Watched>() + query.bytes();
+        let charge = Charge::new(ledger, Part::Queries, bytes);
         Self(Arc::new(Watched {
             value: AtomicU64::new(f64::NAN.to_bits()),
             query: query.clone(),

@@ -8,6 +8,8 @@ mod job;
 
 pub(crate) use self::crew::Crew;
 pub use self::job::CollectorStatus;
+/// What collectors are charged, and what their sources share.
+pub(crate) use crate::history::Charge;
 
 use self::job::Job;
 use super::core::Core;
@@ -39,28 +41,6 @@ pub(crate) struct Schedule {
     ledger: Arc<Ledger>,
     /// What sources share that have one collector for all of theirs, if any is alive.
     pub(crate) shared: Mutex<Option<Weak<dyn Any + Send + Sync>>>,
-}
-
-/// What a crew is charged, for as long as anybody holds it.
-pub(super) struct Charge {
-    ledger: Arc<Ledger>,
-    bytes: usize,
-}
-
-impl Charge {
-    fn new(ledger: &Arc<Ledger>, bytes: usize) -> Option<Self> {
-        ledger.reserve(Part::Collectors, bytes).ok()?;
-        Some(Self {
-            ledger: ledger.clone(),
-            bytes,
-        })
-    }
-}
-
-impl Drop for Charge {
-    fn drop(&mut self) {
-        self.ledger.release(Part::Collectors, self.bytes);
-    }
 }
 
 /// Whether `name` and `interval` are those of a collector.
@@ -123,17 +103,29 @@ impl Schedule {
                 "a collector more than {MOST}: allowed are {MOST} at a time"
             )));
         }
-        let charge = Charge::new(&self.ledger, bytes);
-        let has_room = charge.is_some() && self.ledger.room(Part::Collectors, &mut crews, 1);
-        let Some(charge) = charge.filter(|_| has_room) else {
-            return Err(Error::refused(format!(
-                "no memory for a collector: it takes {bytes} bytes (`memory_budget` is {})",
-                self.ledger.budget()
-            )));
-        };
+        let charge = self.charge("collector", bytes)?;
+        if !self.ledger.room(Part::Collectors, &mut crews, 1) {
+            return Err(self.full("collector", bytes));
+        }
         let crew = Arc::new(Crew::new(jobs.into(), Arc::downgrade(core), charge));
         crews.push(crew.clone());
         Ok(crew)
+    }
+
+    /// Charges what somebody has who collects.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room for a `what`.
+    pub(crate) fn charge(&self, what: &str, bytes: usize) -> Result<Charge, Error> {
+        Charge::new(&self.ledger, Part::Collectors, bytes).map_err(|_| self.full(what, bytes))
+    }
+
+    pub(crate) fn full(&self, what: &str, bytes: usize) -> Error {
+        Error::refused(format!(
+            "no memory for a {what}: it takes {bytes} bytes (`memory_budget` is {})",
+            self.ledger.budget()
+        ))
     }
 
     /// A name that no collector has: `wanted`, or that with a number.

@@ -159,7 +159,7 @@ impl Standings {
         ruled: &Ruled,
     ) -> Result<(), Full> {
         let charge = self.charge()?;
-        let own = charge.beside(question::bytes(query))?;
+        let own = charge.beside(query.bytes())?;
         let mut turns = std::mem::take(&mut self.turns);
         let room = self.charge()?.room(&mut turns);
         self.turns = turns;
@@ -270,7 +270,7 @@ impl Standings {
         };
         charge.room(&mut self.list)?;
         charge.room(&mut self.index)?;
-        let own = charge.beside(question::bytes(query))?;
+        let own = charge.beside(query.bytes())?;
         let mut standing = Standing::new(query, shift.ago, most, hash, own);
         let mut scratch = self.take_scratch().ok_or(Full)?;
         let mut views = Vec::new();

@@ -8,10 +8,7 @@ use crate::{
     history::{Charge, Timeline},
     ledger::Full,
     model::Timestamp,
-    query::{
-        Matcher,
-        selection::{Ask, Found, Member, Membership, Query, Range},
-    },
+    query::selection::{Ask, Found, Member, Membership, Query, Range},
     util::layout,
 };
 use std::time::Duration;
@@ -70,16 +67,6 @@ pub(super) fn hash(query: &Query, ago: Duration, most: usize) -> u64 {
     add(&ago.as_nanos().to_le_bytes());
     add(&most.to_le_bytes());
     hash
-}
-
-/// Bytes on the heap of a copy of a question.
-pub(super) fn bytes(query: &Query) -> usize {
-    let matcher = |matcher: &Matcher| matcher.name.len() + matcher.bytes();
-    query.name.len()
-        + layout::vec::<Matcher>(query.matchers.len())
-        + query.matchers.iter().map(matcher).sum::<usize>()
-        + layout::vec::<Box<str>>(query.by.len())
-        + query.by.iter().map(|name| name.len()).sum::<usize>()
 }
 
 impl Standing {
