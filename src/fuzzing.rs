@@ -135,3 +135,13 @@ pub fn probed_redirect(from: &str, location: &str) -> Option<(bool, String, u16,
 pub fn certificate_expiry(der: &[u8]) -> Option<u64> {
     doors::certificate_expiry(der)
 }
+
+/// What a probe makes of an answer that it reads `most` bytes at a time: the status, and the bytes of the body; or what it says is wrong.
+///
+/// # Errors
+///
+/// As a probe's.
+#[cfg(feature = "probes")]
+pub fn probed_answer(bytes: &[u8], most: usize) -> Result<(u16, u64), String> {
+    doors::answer(bytes, most).map_err(|failure| failure.to_string())
+}

@@ -85,6 +85,133 @@ fn a_page_that_comes_has_its_phases() {
     assert_eq!(http(&until_end).run().unwrap().body_bytes, 3);
 }
 
+/// Trailers, as gRPC gateways send them, were waited for until the time-out, since the body was thought to end with the last chunk.
+#[test]
+fn a_chunked_page_ends_behind_its_trailers() {
+    let (keep, kept) = mpsc::channel();
+    let body = "4;name=value\r\nwiki\r\n0\r\nExpires: never\r\nX-Sum: 1\r\n\r\n";
+    let address = server(move |mut stream| {
+        request(&mut stream);
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n";
+        stream
+            .write_all(format!("{head}{body}").as_bytes())
+            .unwrap();
+        // It leaves the connection open.
+        keep.send(stream).unwrap();
+    });
+    let report = http(&address).timeout(secs(60)).run().unwrap();
+    assert_eq!(report.body_bytes, u64::try_from(body.len()).unwrap());
+    drop(kept);
+    // The end of a body is not what looks like it.
+    let inner =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nx\r\n0\r\n\r\ny\r\n0\r\n\r\n";
+    assert_eq!(http(&says(inner)).run().unwrap().body_bytes, 19);
+    let failure = http(&says(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n<html>",
+    ));
+    let failure = failure.run().unwrap_err();
+    assert_eq!(
+        (failure.cause(), failure.phase()),
+        (Cause::Decode, Phase::Transfer)
+    );
+    assert!(failure.to_string().contains("hexadecimal"), "{failure}");
+    let cut = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc";
+    let failure = http(&says(cut)).run().unwrap_err();
+    assert_eq!(
+        (failure.cause(), failure.phase()),
+        (Cause::Connection, Phase::Transfer)
+    );
+}
+
+/// A page behind early hints was a failure with status 103.
+#[test]
+fn interim_answers_are_no_answers() {
+    let early = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </s.css>; rel=preload\r\nContent-Length: 7\r\n\r\n";
+    let (go_on, wait) = mpsc::channel::<()>();
+    let address = server(move |mut stream| {
+        request(&mut stream);
+        stream.write_all(early.as_bytes()).unwrap();
+        // Each comes in a packet of its own.
+        let _ = wait.recv_timeout(Duration::from_millis(20));
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    });
+    let report = http(&address).timeout(secs(60)).run().unwrap();
+    assert_eq!((report.status, report.body_bytes), (Some(200), 2));
+    drop(go_on);
+    for (answer, status) in [
+        ("HTTP/1.1 103\r\n\r\nHTTP/1.1 204 None\r\n\r\n", Some(204)),
+        ("HTTP/1.1 103\r\n\r\nHTTP/1.1 404 No\r\n\r\n", Some(404)),
+        // Nobody asked for it.
+        ("HTTP/1.1 101 Switch\r\n\r\n", Some(101)),
+        ("HTTP/1.1 103 Early\r\n\r\n", None),
+    ] {
+        let status_of = match http(&says(answer)).run() {
+            Ok(report) => report.status,
+            Err(failure) => failure.report().status,
+        };
+        assert_eq!(status_of, status, "{answer:?}");
+    }
+}
+
+/// One that says first what it is, and waits, was waited for until the time-out.
+#[test]
+fn one_that_speaks_something_else_is_told_at_once() {
+    let (keep, kept) = mpsc::channel();
+    let address = server(move |mut stream| {
+        let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2p1\r\n");
+        keep.send(stream).unwrap();
+    });
+    let failure = http(&address).timeout(secs(60)).run().unwrap_err();
+    assert_eq!(
+        (failure.cause(), failure.phase()),
+        (Cause::Decode, Phase::Processing)
+    );
+    assert!(failure.report().total < secs(30));
+    drop(kept);
+}
+
+/// Under a profiler, which has a signal sent to a thread that waits, probes failed of "interrupted system call".
+#[cfg(target_os = "linux")]
+#[test]
+#[expect(unsafe_code, reason = "signals")]
+fn signals_do_not_make_a_probe_fail() {
+    extern "C" fn ignore(_: libc::c_int) {}
+    // SAFETY: the handler does nothing, and the struct is all zeros but for it: no flags, so that calls are interrupted.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = ignore as *const () as usize;
+        assert_eq!(
+            libc::sigaction(libc::SIGUSR2, &raw const action, std::ptr::null_mut()),
+            0
+        );
+    }
+    let (asked, asks) = mpsc::channel();
+    let (go_on, wait) = mpsc::channel::<()>();
+    let address = server(move |mut stream| {
+        request(&mut stream);
+        asked.send(()).unwrap();
+        wait.recv().unwrap();
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    });
+    let (me, who) = mpsc::channel();
+    thread::scope(|threads| {
+        let probing = threads.spawn(move || {
+            // SAFETY: no arguments.
+            me.send(unsafe { libc::pthread_self() }).unwrap();
+            http(&address).timeout(secs(60)).run()
+        });
+        let thread = who.recv().unwrap();
+        asks.recv().unwrap();
+        for _ in 0..200 {
+            // SAFETY: the thread waits for an answer that has not been given.
+            assert_eq!(unsafe { libc::pthread_kill(thread, libc::SIGUSR2) }, 0);
+            thread::yield_now();
+        }
+        go_on.send(()).unwrap();
+        assert_eq!(probing.join().unwrap().unwrap().status, Some(200));
+    });
+}
+
 #[test]
 fn one_that_refuses_is_a_connection_error() {
     let address = {

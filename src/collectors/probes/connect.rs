@@ -5,7 +5,10 @@ use crate::{clock::Clock, intake::Cause, util::thread};
 use std::{
     io::{self, ErrorKind, Read, Write},
     net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs},
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::{
+        atomic::{AtomicUsize, Ordering::Relaxed},
+        mpsc::{self, RecvTimeoutError},
+    },
     time::Duration,
 };
 
@@ -58,6 +61,29 @@ impl Deadline {
     }
 }
 
+/// Names that may be asked for at a time, by all probes of the process.
+const MOST_RESOLVING: usize = 64;
+
+static RESOLVING: AtomicUsize = AtomicUsize::new(0);
+
+/// A name that the system's resolver is at. A resolver that hangs for ever would else have a thread more each time.
+struct Resolving(&'static AtomicUsize);
+
+impl Resolving {
+    /// `None`: there are too many.
+    fn begin(now: &'static AtomicUsize) -> Option<Self> {
+        let more = |n| (n < MOST_RESOLVING).then_some(n + 1);
+        now.fetch_update(Relaxed, Relaxed, more).ok()?;
+        Some(Self(now))
+    }
+}
+
+impl Drop for Resolving {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
 /// Addresses of a host. The system's resolver has no time-out of ours, so it runs on a thread that is left to itself.
 pub(super) fn resolve(
     host: &str,
@@ -71,9 +97,14 @@ pub(super) fn resolve(
     let phase = Phase::Resolve;
     let before = deadline.passed();
     let left = deadline.left_in(phase)?;
+    let resolving = Resolving::begin(&RESOLVING).ok_or_else(|| {
+        let message = format_args!("the system's resolver is at {MOST_RESOLVING} names already");
+        Failure::new(Cause::Timeout, phase, message)
+    })?;
     let (send, receive) = mpsc::channel();
     let name = host.to_owned();
     let spawned = thread::spawn("recall-resolve", move || {
+        let _resolving = resolving;
         let found = (name.as_str(), port).to_socket_addrs();
         let _ = send.send(found.map(Vec::from_iter));
     });
@@ -136,20 +167,54 @@ impl Connection {
     }
 }
 
+/// A signal came, such as those of a profiler. A socket with a time-out is not waited for again by the system, whatever the handler
+/// asks for.
+fn is_interruption(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::Interrupted
+}
+
 impl Read for Connection {
     fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-        self.stream.set_read_timeout(Some(self.left()?))?;
-        self.stream.read(to)
+        loop {
+            self.stream.set_read_timeout(Some(self.left()?))?;
+            match self.stream.read(to) {
+                Err(error) if is_interruption(&error) => {}
+                done => return done,
+            }
+        }
     }
 }
 
 impl Write for Connection {
     fn write(&mut self, from: &[u8]) -> io::Result<usize> {
-        self.stream.set_write_timeout(Some(self.left()?))?;
-        self.stream.write(from)
+        loop {
+            self.stream.set_write_timeout(Some(self.left()?))?;
+            match self.stream.write(from) {
+                Err(error) if is_interruption(&error) => {}
+                done => return done,
+            }
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.stream.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resolver_that_hangs_has_no_more_than_so_many_threads() {
+        static NOW: AtomicUsize = AtomicUsize::new(0);
+        let mut all: Vec<_> = (0..MOST_RESOLVING)
+            .map(|_| Resolving::begin(&NOW).unwrap())
+            .collect();
+        assert!(Resolving::begin(&NOW).is_none());
+        all.pop();
+        assert!(Resolving::begin(&NOW).is_some());
+        drop(all);
+        assert_eq!(NOW.load(Relaxed), 0);
     }
 }

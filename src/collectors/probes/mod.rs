@@ -18,7 +18,9 @@
 //! Each target has a thread, a schedule and a time-out of its own: one that hangs costs itself, for as long as the time-out, and
 //! nobody else. Connections are new ones each time, and TLS certificates are judged by the roots of Mozilla.
 
+mod answer;
 mod certificate;
+mod chunked;
 mod connect;
 #[cfg(fuzzing)]
 pub(crate) mod doors;
