@@ -123,7 +123,7 @@ fn callbacks_of_every_bad_kind_hurt_nobody_and_every_event_is_accounted_for() {
         drop(mine);
         count.fetch_add(1, Relaxed);
     });
-    assert!(slot.set(Mutex::new(Some(leaves))).is_ok());
+    slot.set(Mutex::new(Some(leaves))).unwrap();
 
     // And those that are not bad.
     let heard = Arc::new(AtomicU64::new(0));

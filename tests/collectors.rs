@@ -141,6 +141,30 @@ fn a_panic_is_a_failure_and_nothing_more() {
     assert_eq!(windows.rate().len(), 4);
 }
 
+/// What a panic carries may panic when it is dropped: that one left the tick, with all that came after the collector.
+#[test]
+fn a_panic_that_carries_a_panic_is_no_more_than_one() {
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new("once more"));
+        }
+    }
+
+    let store = Store::default();
+    let bad = || -> () { std::panic::resume_unwind(Box::new(Bomb)) };
+    let collecting = store.recall.collect_as("bad", secs(1), bad).unwrap();
+    store.tick(secs(1));
+    assert_eq!(store.recall.collectors()[0].failures, 1);
+    let health = store.recall.health().to_string();
+    let said = "collector `bad` failed 1 times, the last time of this (other): it panicked";
+    assert!(health.contains(said), "{health}");
+    // Without it, that is forgotten at once.
+    drop(collecting);
+    assert!(store.recall.health().is_healthy());
+}
+
 /// With a worker: one blocks until it is let go, and ticks and all others go on.
 #[test]
 fn one_that_blocks_delays_no_tick_and_no_other_collector() {
@@ -183,6 +207,7 @@ fn one_that_blocks_delays_no_tick_and_no_other_collector() {
     // It ran once, and its guard does not wait for it.
     assert_eq!(blocked.collectors()[0].runs, 0);
     drop(blocked);
+    assert!(recall.health().is_healthy(), "{}", recall.health());
     assert!(begins.try_recv().is_err());
     let_go.send(()).unwrap();
     // What it held goes as soon as it is done.

@@ -77,14 +77,15 @@ fn in_a_child_of_a_busy_parent(recall: &Recall, held: &metrics::Counter) -> Resu
         metrics::histogram!("seconds", "i" => i.to_string()).record(1.0);
     }
     metrics::describe_counter!("new", "what a child counts");
+    let health = recall.health().to_string();
+    expect(health.contains("forked"), &health)?;
     recall.tick();
     let _ = recall.counters("new").by("i").over(Duration::MAX).rate();
     let seconds = recall.histograms("seconds").over(Duration::MAX);
     let _ = seconds.quantile(0.5);
     let _ = recall.snapshot().counters("new").total();
     let (_, _) = (recall.metrics(), recall.summary().to_string());
-    let health = recall.health().to_string();
-    expect(health.contains("forked"), &health)?;
+    let _ = recall.health().to_string();
     // A series whose shard was locked is out of sight; what is seen is right.
     match (before, recall.counters("held").total()) {
         (Some(before), Some(now)) => expect(now == before + 5, &format!("{before}, {now}")),
@@ -156,6 +157,9 @@ fn a_child_records_and_ticks_and_is_told_that_nobody_else_does() {
         recall.tick();
         let increase = recall.counters("n").over(Duration::MAX).increase();
         expect(increase == Some(3), "ticking")?;
+        // Whoever ticks by hand was told to for ever.
+        let health = recall.health();
+        expect(health.is_healthy(), &health.to_string())?;
         let again = slow().install().map_err(|error| error.to_string())?;
         expect(again.health().is_healthy(), &again.health().to_string())?;
         expect(slow().install().is_err(), "a second install")?;

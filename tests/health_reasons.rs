@@ -36,6 +36,14 @@ fn is_silent(recall: &Recall, word: &str) {
     assert!(!reasons.any(|reason| reason.contains(word)), "{health}");
 }
 
+/// Nothing is wrong any more.
+#[track_caller]
+fn is_well(store: &Store) {
+    let health = store.recall.health();
+    assert!(health.is_healthy(), "{health}");
+    assert_eq!(health.level(), HealthLevel::Healthy);
+}
+
 /// Counts of the last minutes are forgotten.
 fn minutes_pass(store: &Store) {
     for _ in 0..11 {
@@ -49,9 +57,7 @@ fn says_until_it_is_over(store: &Store, words: &[&str]) {
     says(&store.recall, words);
     minutes_pass(store);
     is_silent(&store.recall, words[0]);
-    let health = store.recall.health();
-    assert!(health.is_healthy(), "{health}");
-    assert_eq!(health.level(), HealthLevel::Healthy);
+    is_well(store);
 }
 
 #[test]
@@ -131,6 +137,18 @@ fn values_that_are_no_numbers() {
 }
 
 #[test]
+fn more_metrics_with_values_that_are_no_numbers_than_are_named() {
+    let store = Store::default();
+    store.recorder.scope(|| {
+        for metric in 0..13 {
+            gauge!(format!("depth_{metric}")).set(f64::NAN);
+        }
+    });
+    let word = "3 more gauges were given values that are not numbers";
+    says_until_it_is_over(&store, &[word]);
+}
+
+#[test]
 fn more_names_than_are_allowed() {
     let store = Store::from(Recall::builder().max_metrics(5));
     store.recorder.scope(|| {
@@ -182,6 +200,45 @@ fn history_that_is_shorter_than_it_is_to_be() {
         record(10, tick);
     }
     is_silent(&store.recall, words[0]);
+}
+
+/// Snapshots hold the memory that history is to give up for the next tick.
+#[test]
+fn ticks_and_points_without_memory() {
+    let builder = Recall::builder().memory_budget(512 << 10);
+    let store = Store::from(builder.own_alerts(false));
+    let jobs: Vec<_> = store.recorder.scope(|| {
+        let job = |id: u32| counter!("jobs", "id" => id.to_string());
+        (0..500).map(job).collect()
+    });
+    store.tick(secs(1));
+    let mut held = Vec::new();
+    while store.recall.health().report().ticks.lost == 0 {
+        store.recorder.scope(|| {
+            for id in 0..10_u32 {
+                let took = histogram!("took", "id" => id.to_string());
+                (1..20).for_each(|n| took.record(f64::from(n * id)));
+            }
+        });
+        held.push(store.recall.snapshot());
+        store.tick(secs(1));
+        assert!(held.len() < 1_000, "the budget has an end");
+    }
+    let ticks = store.recall.health().report().ticks.count;
+    let lost = format!("1 of {ticks} ticks are missing in history for want of memory");
+    says(&store.recall, &[&lost, "`memory_budget`"]);
+    assert_eq!(store.recall.health().level(), HealthLevel::Critical);
+    // Nor is there room to gather what five hundred series have to say.
+    for job in &jobs {
+        job.increment(3);
+    }
+    store.tick(secs(1));
+    let words = [" points came a tick late", "`memory_budget`"];
+    says(&store.recall, &words);
+    drop(held);
+    says_until_it_is_over(&store, &words);
+    is_silent(&store.recall, "missing in history");
+    assert_eq!(store.recall.counters("jobs").total(), Some(1_500));
 }
 
 #[test]
@@ -294,6 +351,16 @@ fn set(store: &Store, value: f64) {
     store.tick(secs(1));
 }
 
+/// So many groups.
+fn depths(store: &Store, n: u32, value: f64) {
+    store.recorder.scope(|| {
+        for id in 0..n {
+            gauge!("depth", "id" => id.to_string()).set(value);
+        }
+    });
+    store.tick(secs(1));
+}
+
 /// A store without rules of its own, which would speak, too.
 fn quiet() -> Store {
     Recall::builder().own_alerts(false).into()
@@ -305,15 +372,7 @@ fn alerts_that_fire_and_more_than_are_named() {
     let condition = Condition::gauges("depth").by("id").current().above(2.0);
     let rule = AlertRule::new("Deep").when(condition);
     store.recall.alerts().add(rule).unwrap();
-    let set = |value: f64| {
-        store.recorder.scope(|| {
-            for id in 0..12 {
-                gauge!("depth", "id" => id.to_string()).set(value);
-            }
-        });
-        store.tick(secs(1));
-    };
-    set(5.0);
+    depths(&store, 12, 5.0);
     let words = [
         "alert `Deep`{id=\"0\"} fires (warning)",
         "the value is 5",
@@ -321,8 +380,8 @@ fn alerts_that_fire_and_more_than_are_named() {
     ];
     says(&store.recall, &words);
     says(&store.recall, &["2 more alerts fire"]);
-    set(0.0);
-    assert!(store.recall.health().is_healthy());
+    depths(&store, 12, 0.0);
+    is_well(&store);
 }
 
 #[test]
@@ -335,7 +394,7 @@ fn a_critical_alert_is_worse() {
     says(&store.recall, &["alert `Deep` fires (critical)"]);
     assert_eq!(store.recall.health().level(), HealthLevel::Critical);
     set(&store, 1.0);
-    assert_eq!(store.recall.health().level(), HealthLevel::Healthy);
+    is_well(&store);
 }
 
 #[test]
@@ -382,12 +441,7 @@ fn groups_that_are_not_followed() {
         .alerts()
         .add(rule.severity(Severity::Info))
         .unwrap();
-    store.recorder.scope(|| {
-        for id in 0..25 {
-            gauge!("depth", "id" => id.to_string()).set(1.0);
-        }
-    });
-    store.tick(secs(1));
+    depths(&store, 25, 1.0);
     let words = [
         "rule `Each` does not follow 15",
         "`max_groups`",
@@ -396,11 +450,7 @@ fn groups_that_are_not_followed() {
     says(&store.recall, &words);
     store.recall.delete("depth").unwrap();
     store.tick(secs(1));
-    assert!(
-        store.recall.health().is_healthy(),
-        "{}",
-        store.recall.health()
-    );
+    is_well(&store);
 }
 
 #[test]
@@ -493,6 +543,5 @@ fn names_that_are_exposed_under_another() {
         store.recall.delete(format!("n{pair}.b")).unwrap();
     }
     store.recall.delete("a.b").unwrap();
-    let health = store.recall.health();
-    assert!(health.is_healthy(), "{health}");
+    is_well(&store);
 }

@@ -390,6 +390,64 @@ fn a_recorder_that_panics_hurts_nobody() {
     std::panic::set_hook(hook);
 }
 
+/// Its panic ended a recording: what it carried panicked when it was dropped.
+#[test]
+fn a_recorder_whose_panics_carry_panics_hurts_nobody() {
+    struct Bombs;
+
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            std::panic::resume_unwind(Box::new("once more"));
+        }
+    }
+
+    impl metrics::CounterFn for Bomb {
+        fn increment(&self, _: u64) {
+            std::panic::resume_unwind(Box::new(Bomb));
+        }
+
+        fn absolute(&self, _: u64) {}
+    }
+
+    impl Recorder for Bombs {
+        fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {
+            std::panic::resume_unwind(Box::new(Bomb));
+        }
+
+        fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+        fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> Counter {
+            Counter::from_arc(Arc::new(Bomb))
+        }
+
+        fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+            std::panic::resume_unwind(Box::new(Bomb));
+        }
+
+        fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+            Histogram::noop()
+        }
+    }
+
+    let store = Store::from(Recall::builder().tee(Bombs));
+    store.recorder.scope(|| {
+        describe_counter!("orders_total", "Orders");
+        for _ in 0..5 {
+            counter!("orders_total").increment(1);
+            gauge!("depth").set(1.0);
+        }
+    });
+    store.tick(secs(1));
+    assert_eq!(store.recall.counters("orders_total").total(), Some(5));
+    assert_eq!(store.recall.gauges("depth").current(), Some(1.0));
+    let health = store.recall.health().to_string();
+    assert!(health.contains("panicked 12 times"), "{health}");
+}
+
 /// Bytes of series and of what hangs on them, after some rounds in which all of them were evicted and forgotten.
 fn left_behind(store: &Store) -> usize {
     for n in 0..4 {

@@ -14,13 +14,12 @@ use crate::{
     ledger::{Full, Ledger, Part},
     model::{Labels, Timestamp},
     query::{Ask, Standings},
-    util::{fork, layout, recent::Recent, text::Brief},
+    util::{caught::caught, fork, layout, recent::Recent, text::Brief},
 };
 use parking_lot::Mutex;
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
@@ -247,7 +246,7 @@ impl Board {
                 kept,
                 ..
             } = inner;
-            let begun = catch_unwind(AssertUnwindSafe(|| kept.get_mut().begin(ask, now.at)));
+            let begun = caught(|| kept.get_mut().begin(ask, now.at));
             if begun.is_err() {
                 kept.get_mut().clear();
             }
@@ -259,7 +258,7 @@ impl Board {
             };
             for watched in rules {
                 let mut tell = |rule: &Checked, change| self.tell(record, rule, change, now);
-                let result = catch_unwind(AssertUnwindSafe(|| watched.evaluate(store, &mut tell)));
+                let result = caught(|| watched.evaluate(store, &mut tell));
                 match result {
                     Ok(Ok(())) => watched.error = None,
                     Ok(Err(error)) => watched.failed(&error.to_string(), now),

@@ -247,28 +247,26 @@ impl Board {
         if let Some(more) = firing.len().checked_sub(NAMED).filter(|more| *more > 0) {
             reasons.push(format!("{more} more alerts fire"));
         }
-        for status in statuses
-            .iter()
-            .filter(|status| status.error.is_some())
-            .take(NAMED)
-        {
-            let error = status.error.as_deref().unwrap_or_default();
-            reasons.push(format!(
-                "rule `{}` could not be evaluated: {}",
-                Shown(&status.name),
-                Shown(error)
-            ));
-        }
-        for status in statuses
-            .iter()
-            .filter(|status| status.excess > 0)
-            .take(NAMED)
-        {
-            reasons.push(format!(
+        let failing = statuses.iter().filter_map(|status| {
+            let error = Shown(status.error.as_deref()?);
+            Some(format!(
+                "rule `{}` could not be evaluated: {error}",
+                Shown(&status.name)
+            ))
+        });
+        add_some(failing, "rules could not be evaluated", &mut reasons);
+        let unfollowed = statuses.iter().filter(|status| status.excess > 0);
+        let unfollowed = unfollowed.map(|status| {
+            format!(
                 "rule `{}` does not follow {} of its groups: there are more than its `max_groups`, or alerts take more than an eighth of the memory budget (`memory_budget`)",
                 Shown(&status.name), status.excess
-            ));
-        }
+            )
+        });
+        add_some(
+            unfollowed,
+            "rules do not follow all of their groups",
+            &mut reasons,
+        );
         self.callback_reasons(&mut reasons);
         reasons
     }
@@ -307,6 +305,15 @@ impl Board {
                 "{n} subscriptions to alerts hear nothing: there was no thread or no memory for them (`memory_budget`)"
             )),
         }
+    }
+}
+
+/// Sentences, and of many only some, with how many more there are.
+fn add_some(mut sentences: impl Iterator<Item = String>, what: &str, to: &mut Vec<String>) {
+    to.extend(sentences.by_ref().take(NAMED));
+    match sentences.count() {
+        0 => {}
+        more => to.push(format!("{more} more {what}")),
     }
 }
 
@@ -427,42 +434,40 @@ mod tests {
     /// Each of the store's own rules fires on what it watches, says the number, and is resolved when that is over.
     #[test]
     fn each_of_the_stores_own_rules_fires_and_is_resolved() {
-        type Change = fn(&mut Vitals);
-        let cases: [(&str, Change, &str); 6] = [
-            (
-                "RecallMemoryHigh",
-                |v| v.memory = 0.85,
-                "85% of the memory budget",
-            ),
-            (
-                "RecallMemoryFull",
-                |v| v.memory = 0.96,
-                "96% of the memory budget",
-            ),
-            (
-                "RecallSeriesOverflow",
-                |v| v.overflowed = 7.0,
-                "7 recordings",
-            ),
+        let full = |memory| Vitals { memory, ..CALM };
+        let overflowed = Vitals {
+            overflowed: 7.0,
+            ..CALM
+        };
+        let disturbed = Vitals {
+            disturbed: 3.0,
+            ..CALM
+        };
+        let dropped = Vitals {
+            dropped: 5.0,
+            ..CALM
+        };
+        let short = Vitals {
+            retention: 0.4,
+            ..CALM
+        };
+        let cases = [
+            ("RecallMemoryHigh", full(0.85), "85% of the memory budget"),
+            ("RecallMemoryFull", full(0.96), "96% of the memory budget"),
+            ("RecallSeriesOverflow", overflowed, "7 recordings"),
             (
                 "RecallTicksDisturbed",
-                |v| v.disturbed = 3.0,
+                disturbed,
                 "3 ticks were lost or late",
             ),
-            ("RecallEventsDropped", |v| v.dropped = 5.0, "5 alert events"),
-            (
-                "RecallRetentionShort",
-                |v| v.retention = 0.4,
-                "40% of what it is to",
-            ),
+            ("RecallEventsDropped", dropped, "5 alert events"),
+            ("RecallRetentionShort", short, "40% of what it is to"),
         ];
-        for (name, change, says) in cases {
+        for (name, vitals, says) in cases {
             let board = Board::new(Arc::new(Ledger::new(1 << 20)), now(0), || 0).unwrap();
             board.set_defaults(true, Vec::new()).unwrap();
             board.evaluate(&Empty, &CALM, now(1));
             assert!(board.active().is_empty(), "{name}");
-            let mut vitals = CALM;
-            change(&mut vitals);
             board.evaluate(&Empty, &vitals, now(2));
             let active = board.active();
             let alert = active.iter().find(|alert| alert.rule == name).unwrap();

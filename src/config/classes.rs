@@ -198,7 +198,8 @@ mod tests {
             error.contains("[5s]") && error.contains("2 of these"),
             "{error}"
         );
-        assert!(place(&[&four, &five], &now, NOBODY).is_ok());
+        let free = place(&[&four, &five], &now, NOBODY).unwrap();
+        assert_eq!(free, [seconds(&[9]), four, five, vec![]]);
     }
 
     #[test]

@@ -220,7 +220,9 @@ fn a_retention_that_cannot_fit_the_budget_says_what_would() {
     problems(&config, &["retention of 8640000s in the tier of 10s"]);
     problems(&config, &["2615440s would fit"]);
     config.custom.as_mut().unwrap().tiers[1].retention = secs(2_615_440);
-    assert!(config.plan().is_ok());
+    let plan = config.plan().unwrap();
+    let coarse = (secs(10), secs(2_615_440));
+    assert_eq!(tiers(&plan), [(secs(1), mins(10)), coarse]);
 }
 
 #[test]
@@ -285,7 +287,8 @@ fn schemas_outside_of_their_ranges_are_refused() {
         &schemas(2, 3),
         &["coarsest schema 3: allowed are 0 to the schema of the finest tier, 2"],
     );
-    assert!(schemas(8, 8).plan().is_ok());
+    let plan = schemas(8, 8).plan().unwrap();
+    assert_eq!((plan.schema, plan.tiers[0].schema), (8, 8));
 }
 
 #[test]
@@ -386,13 +389,17 @@ fn a_rule_that_makes_no_sense_is_refused() {
         .level(Level::DEBUG)
         .verbose(Level::DEBUG)
         .label("k", "");
-    assert!(with_rules(&[both]).plan().is_ok());
+    let plan = with_rules(&[both]).plan().unwrap();
+    assert_eq!(plan.rules.len(), 1);
+    assert_eq!(keeps(&plan, 1), [mins(2), Duration::ZERO, Duration::ZERO]);
 }
 
 #[test]
 fn a_fifth_retention_is_refused() {
     let rules: Vec<_> = (1..=4).map(|n| rule([mins(n)])).collect();
-    assert!(with_rules(&rules[..3]).plan().is_ok());
+    let plan = with_rules(&rules[..3]).plan().unwrap();
+    let finest = [mins(10), mins(1), mins(2), mins(3)];
+    assert_eq!(plan.tiers[0].keep, finest);
     problems(
         &with_rules(&rules),
         &["retention of [240s, 0ns, 0ns]: allowed are 4 different ones"],
@@ -402,7 +409,7 @@ fn a_fifth_retention_is_refused() {
 #[test]
 fn a_rule_that_cannot_fit_the_budget_is_refused() {
     let mut config = with_rules(&[rule([hours(24), hours(24), hours(24)])]);
-    assert!(config.plan().is_ok());
+    assert_eq!(keeps(&config.plan().unwrap(), 1), [hours(24); 3]);
     config.budget = Some(4 << 20);
     problems(&config, &["retention of 86400s in the tier of 1s"]);
 }
@@ -437,8 +444,9 @@ fn new_rules_for_a_running_store_leave_classes_in_use_alone() {
         message.contains("[360s, 0ns, 0ns]") && message.contains("2 of these"),
         "{message}"
     );
-    assert!(
-        plan.retain(rules(), [false; CLASSES], &mut tiers, plan.budget)
-            .is_ok()
-    );
+    let nobody = [false; CLASSES];
+    let rules = plan.retain(rules(), nobody, &mut tiers, plan.budget);
+    let classes: Vec<usize> = rules.unwrap().iter().map(|rule| rule.1).collect();
+    assert_eq!(classes, [1, 2]);
+    assert_eq!(tiers[0].keep, [mins(10), mins(5), mins(6), Duration::ZERO]);
 }

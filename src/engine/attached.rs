@@ -7,6 +7,9 @@ pub(crate) trait Attached: Send + Sync {
     /// Adds what `health()` is to say of it.
     fn reasons(&self, reasons: &mut Vec<String>);
 
+    /// Some minutes have passed: what it counted before is old.
+    fn turn(&self);
+
     /// Whether it has ended by itself.
     fn is_over(&self) -> bool;
 
@@ -30,6 +33,14 @@ impl Attachments {
         for attached in self.0.lock().iter().filter(|attached| !attached.is_over()) {
             attached.reasons(reasons);
         }
+    }
+
+    /// Some minutes have passed. In a child of a fork this lock may be one that nobody ever opens: then nothing turns.
+    pub(crate) fn turn(&self) {
+        let all = self.0.try_lock();
+        all.iter()
+            .flat_map(|all| all.iter())
+            .for_each(|attached| attached.turn());
     }
 
     pub(crate) fn end(&self) {

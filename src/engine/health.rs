@@ -4,18 +4,18 @@ use super::{
     core::Core,
     info::Bytes,
     report::{HealthLevel, HealthReport, limit_reason},
-    worker::Worker,
 };
 use crate::{
     live::{Busy, Kind, registry::Registry},
-    util::{fork, text::Shown},
+    util::{fork, machine, text::Shown},
 };
 use std::{fmt, sync::atomic::Ordering::Relaxed, time::Duration};
 
 /// Whether anything was dropped, shortened or refused, and what to do about it.
 ///
 /// Each reason is a sentence that names the metric, the number and the setting to change. Counts are of the last five to
-/// ten minutes, so what has ended is forgotten. Shown as `healthy`, or as `degraded` or `critical` with a reason a line; with
+/// ten minutes, so what has ended is forgotten; only what a fork left locked may be in the way of a child for ever, and is
+/// named for as long as it is: such a program forks before `install()`, or runs another program right after. Shown as `healthy`, or as `degraded` or `critical` with a reason a line; with
 /// `{:#}`, the numbers follow. With feature `serde`, all of it for machines.
 ///
 /// ```
@@ -96,6 +96,11 @@ const NAMED: usize = 10;
 
 impl Core {
     pub(crate) fn health(&self) -> Health {
+        self.health_within(machine::limit_bytes())
+    }
+
+    /// In a control group that may have so many bytes of memory.
+    fn health_within(&self, limit: Option<usize>) -> Health {
         // What an allocation emits while names are locked must not look for that lock.
         let busy = Busy::enter();
         let mut reasons = Vec::new();
@@ -116,7 +121,7 @@ impl Core {
             );
         }
         drop(busy);
-        let report = self.report();
+        let report = self.report(limit);
         reasons.extend(limit_reason(report.memory.budget, report.memory.limit));
         let level = match reasons.is_empty() {
             true => HealthLevel::Healthy,
@@ -217,6 +222,11 @@ impl Core {
                 Shown(name)
             ));
         }
+        if let Some(more) = odd.len().checked_sub(NAMED).filter(|more| *more > 0) {
+            reasons.push(format!(
+                "{more} more {kind}s were given values that are not numbers they can hold"
+            ));
+        }
         match registry.nameless.recent() {
             0 => {}
             n => reasons.push(format!(
@@ -310,7 +320,8 @@ impl Core {
         }
         let ticks = counts.ticks.recent();
         let late = counts.late.recent();
-        if self.worker.lock().is_some() && late * 10 > ticks && late > 3 {
+        let has_worker = || self.with_worker(|_| ()).is_some();
+        if late * 10 > ticks && late > 3 && has_worker() {
             let slowest = Duration::from_nanos(counts.slowest_ns.load(Relaxed));
             reasons.push(format!(
                 "{late} of {ticks} ticks were late; the slowest took {slowest:?} (`resolution` is {:?})",
@@ -321,16 +332,20 @@ impl Core {
 
     /// A worker that does not tick: it hangs, or it was left behind by a `fork`.
     pub(super) fn idle_worker(&self) -> Option<String> {
-        let is_elsewhere = |worker: &Worker| worker.is_elsewhere();
-        if self.worker.lock().as_ref().is_some_and(is_elsewhere) {
-            return Some(
-                "no worker ticks here: this process was forked from the one that has it (call `install()` again, or `tick()`)"
-                    .to_owned(),
-            );
+        let since = |ns| Duration::from_nanos(self.clock.elapsed_ns().saturating_sub(ns));
+        let patience = (self.plan.resolution * 3).max(Duration::from_secs(5));
+        let (is_elsewhere, ticked_ns) = self
+            .with_worker(|worker| (worker.is_elsewhere(), worker.ticked_ns()))
+            .unwrap_or_default();
+        if is_elsewhere {
+            let is_ticked = ticked_ns.is_some_and(|ns| since(ns) <= patience);
+            return (!is_ticked).then(|| {
+                "no worker ticks here: this process was forked from the one that has it (call `install()` again, or `tick()` from time to time)"
+                    .to_owned()
+            });
         }
         let last = self.timeline().last().map_or(0, |frame| frame.span.end_ns);
-        let since = Duration::from_nanos(self.clock.elapsed_ns().saturating_sub(last));
-        let patience = (self.plan.resolution * 3).max(Duration::from_secs(5));
+        let since = since(last);
         let is_stuck = self.has_worker() && !self.is_shut() && since > patience;
         is_stuck.then(|| {
             format!(
@@ -348,6 +363,7 @@ mod tests {
     use crate::{
         clock::{Clock, secs},
         config::Config,
+        engine::worker::attempt,
     };
     use std::sync::Arc;
 
@@ -371,31 +387,40 @@ mod tests {
         assert!(core.health().is_healthy(), "{}", core.health());
     }
 
-    /// The tick keeps memory for itself, so that its counts are told of what hardly happens.
-    #[test]
-    fn ticks_without_memory_are_named_until_they_are_forgotten() {
-        let (core, hands) = store();
-        hands.advance(secs(1));
-        core.tick();
-        core.counts.waited.add(7);
-        let words = ["7 points came a tick late", "`memory_budget`"];
-        assert!(said(&core, &words));
-        assert_eq!(core.health().level(), HealthLevel::Degraded);
-        core.counts.lost.add(1);
-        let words = ["1 of 1 ticks are missing in history", "`memory_budget`"];
-        assert!(said(&core, &words));
-        assert_eq!(core.health().level(), HealthLevel::Critical);
-        minutes_pass(&core, &hands);
-    }
-
-    /// Nothing of this crate panics on purpose, so the worker's count is told of one.
+    /// Nothing of this crate panics on purpose. Here a tick of the worker does, in the middle of the engine's work; and the
+    /// next one finds all locks open.
     #[test]
     fn a_tick_that_panicked_is_named_until_it_is_forgotten() {
         let (core, hands) = store();
-        core.counts.panicked.add(2);
+        for _ in 0..2 {
+            attempt(&core, |core| {
+                core.with_engine(|_| -> () { std::panic::resume_unwind(Box::new("a mistake")) });
+            });
+        }
         assert!(said(&core, &["2 ticks panicked", "please report it"]));
         assert_eq!(core.health().level(), HealthLevel::Critical);
+        hands.advance(secs(1));
+        attempt(&core, |core| assert!(!core.tick().merged));
+        assert!(said(&core, &["2 ticks panicked"]));
         minutes_pass(&core, &hands);
+    }
+
+    /// The warning was there for as long as the process, whatever the budget became.
+    #[test]
+    fn a_budget_above_a_tenth_of_the_control_groups_memory_is_named_until_it_is_not() {
+        let (core, _hands) = store();
+        let within = |mib: usize| core.health_within(Some(mib << 20));
+        assert!(within(320).is_healthy(), "{}", within(320));
+        let health = within(256);
+        assert_eq!(health.level(), HealthLevel::Degraded);
+        let [reason] = health.reasons() else {
+            panic!("{health}");
+        };
+        let said = "32.0 MiB is more than a tenth of the 256.0 MiB";
+        assert!(reason.contains(said) && reason.contains("`memory_budget`"));
+        assert_eq!(health.report().memory.limit, Some(256 << 20));
+        core.set_memory_budget(25 << 20).expect("there is room");
+        assert!(within(256).is_healthy(), "{}", within(256));
     }
 
     /// A store that had been late for an hour was called so for ten.

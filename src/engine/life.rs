@@ -7,7 +7,7 @@ use super::{
 use crate::{
     error::Error,
     live::{Busy, probe},
-    util::thread,
+    util::{fork, thread},
 };
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -24,8 +24,13 @@ impl Core {
 
     /// Whether there is a worker, and in this process.
     pub(crate) fn has_worker(&self) -> bool {
-        let worker = self.worker.lock();
-        worker.as_ref().is_some_and(|worker| !worker.is_elsewhere())
+        self.with_worker(|worker| !worker.is_elsewhere())
+            .unwrap_or(false)
+    }
+
+    /// Asks the worker, if there is one. In a child of a fork it may be locked for ever: then there is none.
+    pub(super) fn with_worker<T>(&self, ask: impl FnOnce(&Worker) -> T) -> Option<T> {
+        fork::lock(&self.worker)?.as_ref().map(ask)
     }
 
     /// Starts the worker, if there is none here that goes on.

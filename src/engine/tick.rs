@@ -211,6 +211,8 @@ impl Engine {
         if end_ns.saturating_sub(self.turned_ns) >= TURN_NS {
             self.turned_ns = end_ns;
             core.turn();
+            core.attached.turn();
+            fork::turn();
         }
         self.lower_budget(core);
         if let Some(tee) = &core.live.tee {
@@ -285,6 +287,7 @@ impl Core {
             if let Some(tee) = &self.live.tee {
                 tee.do_chores(done.end_ns);
             }
+            self.with_worker(|worker| worker.note_tick(done.end_ns));
             done.tick
         });
         tick.unwrap_or_else(|| {

@@ -30,8 +30,8 @@ impl Core {
     fn disturbed(&self) -> u64 {
         let lost = self.counts.lost.recent();
         let (ticks, late) = (self.counts.ticks.recent(), self.counts.late.recent());
-        let has_worker = self.worker.lock().is_some();
-        lost + if has_worker && late * 10 > ticks && late > 3 {
+        let has_worker = || self.with_worker(|_| ()).is_some();
+        lost + if late * 10 > ticks && late > 3 && has_worker() {
             late
         } else {
             0

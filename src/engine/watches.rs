@@ -5,13 +5,10 @@ use crate::{
     ledger::{Ledger, Part},
     model::Timestamp,
     query::{Ask, Standings, Watch, Watched},
-    util::fork,
+    util::{caught::caught, fork},
 };
 use parking_lot::Mutex;
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 /// Watches that are named one by one when they panic.
 const NAMED: usize = 3;
@@ -99,7 +96,7 @@ impl Core {
         };
         let now = self.timeline().last().map_or(0, |frame| frame.span.wall_ms);
         let now = Timestamp::from_millis(now);
-        if catch_unwind(AssertUnwindSafe(|| kept.begin(self, now))).is_err() {
+        if caught(|| kept.begin(self, now)).is_err() {
             kept.clear();
         }
         let mut at = 0;
@@ -113,8 +110,7 @@ impl Core {
 
 /// One that panics stays without a value, and stops no other.
 fn bring_up_to_date(watched: &Watched, from: &dyn Ask, kept: &mut Standings, now: Timestamp) {
-    let update = AssertUnwindSafe(|| watched.move_on(from, kept, now));
-    if catch_unwind(update).is_err() {
+    if caught(|| watched.move_on(from, kept, now)).is_err() {
         watched.void();
         watched.panics.add(1);
     }

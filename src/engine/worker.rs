@@ -1,12 +1,14 @@
 //! The thread that calls the tick: a loop that waits and nothing else.
 
 use super::core::Core;
-use crate::{error::Error, util::thread};
+use crate::{
+    error::Error,
+    util::{caught::caught, thread},
+};
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Weak,
-        atomic::{AtomicU8, Ordering::Relaxed},
+        atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
     },
     thread::JoinHandle,
     time::Duration,
@@ -18,6 +20,8 @@ pub(crate) struct Worker {
     thread: Option<JoinHandle<()>>,
     /// The process that the thread is in: a fork takes this along, and not the thread.
     process: u32,
+    /// The end of the newest tick in a process where the thread is not; 0: there was none.
+    ticked_ns: AtomicU64,
 }
 
 /// What a worker is asked to do; what is asked later prevails if it stands below.
@@ -43,12 +47,26 @@ impl Worker {
             asked,
             thread: Some(thread),
             process: std::process::id(),
+            ticked_ns: AtomicU64::new(0),
         })
     }
 
     /// Whether the thread is in another process, from which this one was forked.
     pub(crate) fn is_elsewhere(&self) -> bool {
         self.process != std::process::id()
+    }
+
+    /// A tick has ended, whoever called it.
+    pub(super) fn note_tick(&self, end_ns: u64) {
+        if self.is_elsewhere() {
+            self.ticked_ns.store(end_ns, Relaxed);
+        }
+    }
+
+    /// When the newest tick ended that somebody called where the thread is not.
+    pub(super) fn ticked_ns(&self) -> Option<u64> {
+        let ns = self.ticked_ns.load(Relaxed);
+        (ns > 0).then_some(ns)
     }
 
     /// Whether it was asked to stop.
@@ -108,21 +126,19 @@ fn run(core: &Weak<Core>, asked: &AtomicU8) {
         if asked == Asked::Stop as u8 {
             return;
         }
-        let is_last = asked == Asked::Finish as u8;
-        let work = || {
-            if is_last {
-                core.finish();
-            } else {
-                core.tick();
-            }
-        };
-        // A panic of one tick must not be the last of all ticks.
-        if catch_unwind(AssertUnwindSafe(work)).is_err() {
-            core.counts.panicked.add(1);
+        if asked == Asked::Finish as u8 {
+            return attempt(&core, Core::finish);
         }
-        if is_last {
-            return;
-        }
+        attempt(&core, |core| {
+            core.tick();
+        });
+    }
+}
+
+/// A panic of one tick must not be the last of all ticks.
+pub(super) fn attempt(core: &Core, work: impl FnOnce(&Core)) {
+    if caught(|| work(core)).is_err() {
+        core.counts.panicked.add(1);
     }
 }
 

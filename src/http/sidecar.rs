@@ -7,18 +7,19 @@ use super::{
     options::ServeOptions,
     server::{self, Server},
 };
-use crate::{engine::Attached, error::Error, handle::Recall, util::thread};
+use crate::{
+    engine::Attached,
+    error::Error,
+    handle::Recall,
+    util::{recent::Recent, thread},
+};
 use parking_lot::{Condvar, Mutex};
 #[cfg(unix)]
 use std::path::{Path, PathBuf};
 use std::{
     fmt,
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-        mpsc,
-    },
+    sync::{Arc, mpsc},
     thread::ThreadId,
     time::Duration,
 };
@@ -132,7 +133,7 @@ pub(super) struct Shared {
     /// Why it is worth a word in `health()` that it runs.
     open: Option<String>,
     /// Answers that broke, which never should.
-    failures: AtomicU64,
+    failures: Recent,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -151,7 +152,7 @@ impl Shared {
             thread: Mutex::default(),
             process: std::process::id(),
             open,
-            failures: AtomicU64::new(0),
+            failures: Recent::new(),
         })
     }
 
@@ -163,7 +164,7 @@ impl Shared {
     }
 
     pub(super) fn count_failure(&self) {
-        self.failures.fetch_add(1, Relaxed);
+        self.failures.add(1);
     }
 
     fn is_elsewhere(&self) -> bool {
@@ -217,12 +218,16 @@ struct Tie(Arc<Shared>);
 impl Attached for Tie {
     fn reasons(&self, reasons: &mut Vec<String>) {
         reasons.extend(self.0.open.clone());
-        match self.0.failures.load(Relaxed) {
+        match self.0.failures.recent() {
             0 => {}
             n => reasons.push(format!(
                 "{n} answers of the sidecar broke, which is a mistake in this crate: please report it"
             )),
         }
+    }
+
+    fn turn(&self) {
+        self.0.failures.turn();
     }
 
     fn is_over(&self) -> bool {
@@ -315,5 +320,34 @@ struct Over<'a>(&'a Shared);
 impl Drop for Over<'_> {
     fn drop(&mut self) {
         self.0.enter(Phase::Over);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{clock::Clock, handle::Recall, mins};
+
+    /// One answer that broke made a process degraded for the rest of its life. None breaks on purpose, so the sidecar is told
+    /// of two, as by the handler that could not make them.
+    #[test]
+    fn answers_that_broke_are_named_until_they_are_forgotten() {
+        let (clock, hands) = Clock::manual();
+        let (_recorder, recall) = Recall::builder().clock(clock).build().unwrap();
+        let sidecar = recall.serve("127.0.0.1:0").unwrap();
+        sidecar.running.shared.count_failure();
+        sidecar.running.shared.count_failure();
+        let health = recall.health();
+        let [reason] = health.reasons() else {
+            panic!("{health}");
+        };
+        assert!(
+            reason.starts_with("2 answers of the sidecar broke") && reason.contains("report it"),
+            "{reason}"
+        );
+        for _ in 0..11 {
+            hands.advance(mins(1));
+            recall.tick();
+        }
+        assert!(recall.health().is_healthy(), "{}", recall.health());
     }
 }

@@ -10,13 +10,12 @@
 use super::series::{Kind, Series};
 use crate::{
     model::labels,
-    util::{bits::low, recent::Recent},
+    util::{bits::low, caught::caught, recent::Recent},
 };
 use metrics::{Key, Label, Metadata, Recorder};
 use parking_lot::RwLock;
 use std::{
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
@@ -61,7 +60,7 @@ impl Tee {
     /// Calls the other recorder. Its panic is its own.
     #[inline]
     pub(crate) fn call<T>(&self, f: impl FnOnce(&dyn Recorder) -> T) -> Option<T> {
-        let result = catch_unwind(AssertUnwindSafe(|| f(&*self.inner)));
+        let result = caught(|| f(&*self.inner));
         result.inspect_err(|_| self.panicked.add(1)).ok()
     }
 

@@ -10,8 +10,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 /// The process that first had a store, and that its threads are in; 0: none yet.
 static HOME: AtomicU32 = AtomicU32::new(0);
 
-/// How often a lock was given up.
+/// How often a lock was given up: ever, and until one and two turns ago.
 static GIVEN_UP: AtomicU64 = AtomicU64::new(0);
+static LAST_TURN: AtomicU64 = AtomicU64::new(0);
+static TURN_BEFORE: AtomicU64 = AtomicU64::new(0);
 
 /// Where the locks are that were given up last: one look is enough for them. 0: nowhere.
 static ABANDONED: [AtomicUsize; 8] = [const { AtomicUsize::new(0) }; 8];
@@ -29,9 +31,17 @@ fn is_child() -> bool {
     HOME.load(Relaxed) != std::process::id()
 }
 
-/// How often a lock was given up in this process.
+/// How often a lock was given up in this process, of late: since the turn before the last one. Only children give up.
 pub(crate) fn given_up() -> u64 {
-    GIVEN_UP.load(Relaxed)
+    let before = TURN_BEFORE.load(Relaxed);
+    let recent = GIVEN_UP.load(Relaxed).saturating_sub(before);
+    if is_child() { recent } else { 0 }
+}
+
+/// Some minutes have passed, by the clock of some store. Of several stores each one's minutes count.
+pub(crate) fn turn() {
+    let last = LAST_TURN.swap(GIVEN_UP.load(Relaxed), Relaxed);
+    TURN_BEFORE.store(last, Relaxed);
 }
 
 /// The lock, when it is open; `None`: a thread that was left behind holds it.
@@ -82,9 +92,9 @@ mod tests {
     fn what_nobody_opens_is_given_up_and_found_again_when_it_is_open() {
         let mutex = Mutex::new(1);
         let left = mutex.lock();
-        let before = given_up();
+        let before = GIVEN_UP.load(Relaxed);
         assert!(try_for_long(&mutex).is_none() && try_for_long(&mutex).is_none());
-        assert!(given_up() >= before + 2);
+        assert!(GIVEN_UP.load(Relaxed) >= before + 2);
         drop(left);
         assert!(try_for_long(&mutex).is_some());
         let place = std::ptr::from_ref(&mutex).addr();
@@ -94,5 +104,6 @@ mod tests {
         let mut held = lock(&mutex).expect("it is open");
         *held += 1;
         assert!(!is_child());
+        assert_eq!(given_up(), 0, "this is no child");
     }
 }

@@ -3,6 +3,7 @@
 #[cfg(all(not(loom), any(feature = "http", feature = "push")))]
 pub(crate) mod base64;
 pub(crate) mod bits;
+pub(crate) mod caught;
 #[cfg(not(loom))]
 pub(crate) mod fork;
 #[cfg(loom)]
@@ -17,6 +18,8 @@ pub(crate) mod fork {
     }
 
     pub(crate) fn settle() {}
+
+    pub(crate) fn turn() {}
 }
 pub(crate) mod hash;
 pub(crate) mod layout;

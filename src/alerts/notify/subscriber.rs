@@ -4,11 +4,10 @@ use super::{
     AlertFilter, AlertGroup, Hub,
     inbox::{Inbox, Item},
 };
-use crate::alerts::event::AlertEvent;
+use crate::{alerts::event::AlertEvent, util::caught::caught};
 use parking_lot::{Condvar, Mutex};
 use std::{
     cell::Cell,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -193,18 +192,15 @@ pub(super) fn serve(subscriber: &Subscriber, hub: &Weak<Hub>, mut callback: Call
     let now_ns = || hub.upgrade().map_or(0, |hub| hub.now_ns());
     while let Some(item) = subscriber.next(now_ns) {
         let events = item.events() as u64;
-        let call = AssertUnwindSafe(|| match (&mut callback, &item) {
+        let panicked = caught(|| match (&mut callback, &item) {
             (Callback::Each(call), Item::One(event)) => call(event),
             (Callback::Each(call), Item::Group(group)) => group.events().iter().for_each(call),
             (Callback::Group(call), Item::Group(group)) => call(group),
             // Subscribers of groups are given groups.
             (Callback::Group(_), Item::One(_)) => (),
         });
-        let panicked = catch_unwind(call).err();
-        drop(item);
-        let is_panic = panicked.is_some();
-        // What a panic carries may panic when it is dropped.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(panicked)));
+        let is_panic = panicked.is_err();
+        drop((item, panicked));
         subscriber.delivered.fetch_add(events, Relaxed);
         let began_ns = subscriber.done();
         if let Some(hub) = hub.upgrade() {
@@ -212,7 +208,7 @@ pub(super) fn serve(subscriber: &Subscriber, hub: &Weak<Hub>, mut callback: Call
         }
     }
     // A callback may hold what panics when it is dropped, or the last handle of the store.
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(callback)));
+    drop(caught(|| drop(callback)));
     if let Some(hub) = hub.upgrade() {
         hub.progress();
     }

@@ -5,13 +5,16 @@ use crate::{
     intake::{Cause, CollectError, Collector},
     live::{Counter, Histogram, Live},
     model::MetricKind,
-    util::{layout, recent::Recent, text::Shown},
+    util::{
+        caught::{Panic, caught},
+        layout,
+        recent::Recent,
+        text::Shown,
+    },
 };
 use metrics::{CounterFn, HistogramFn, Key, Label, Level, Metadata, Unit};
 use parking_lot::Mutex;
 use std::{
-    any::Any,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::Duration,
 };
@@ -171,8 +174,8 @@ impl Job {
             return;
         };
         self.state.lock().running_since = Some(begin_ns);
-        let result = catch_unwind(AssertUnwindSafe(|| collector.collect()));
-        let result = result.unwrap_or_else(|panic| Err(CollectError::other(said(&*panic))));
+        let result = caught(|| collector.collect());
+        let result = result.unwrap_or_else(|panic| Err(CollectError::other(said(&panic))));
         drop(place);
         let end_ns = core().map_or(begin_ns, |core| {
             let end_ns = core.clock.elapsed_ns();
@@ -222,7 +225,7 @@ impl Job {
     pub(super) fn discard(&self) {
         let collector = self.collector.try_lock().and_then(|mut place| place.take());
         // A collector's own end is user code.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(collector)));
+        drop(caught(|| drop(collector)));
     }
 
     pub(super) fn stop(&self) {
@@ -286,12 +289,11 @@ impl Job {
 }
 
 /// What a panic said.
-fn said(panic: &(dyn Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("it panicked: {}", text.unwrap_or("without a message"))
+fn said(panic: &Panic) -> String {
+    format!(
+        "it panicked: {}",
+        panic.text().unwrap_or("without a message")
+    )
 }
 
 #[cfg(test)]
