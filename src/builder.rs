@@ -253,7 +253,14 @@ impl RecallBuilder {
     }
 
     /// Logs every alert event through `tracing`, those of the store's own rules too: firing as a warning or an error, as the
-    /// rule's severity has it, everything else as information. Default: nothing is logged.
+    /// rule's severity has it, everything else as information. In a program that never had a subscriber of `tracing`, whoever
+    /// logs for the crate `log` gets them as records, with the target `metrics_recall::alerts`. Default: nothing is logged.
+    ///
+    /// ```no_run
+    /// // With `tracing_subscriber::fmt::init()`, or `env_logger::init()`:
+    /// let recall = metrics_recall::Recall::builder().log_alerts().install()?;
+    /// # Ok::<(), metrics_recall::Error>(())
+    /// ```
     #[cfg(feature = "tracing")]
     pub fn log_alerts(self) -> Self {
         self.on_alert(crate::alerts::log)

@@ -220,6 +220,50 @@ fn callbacks_of_every_bad_kind_hurt_nobody_and_every_event_is_accounted_for() {
     );
 }
 
+/// Whole groups were dropped to make room, and began anew: as long as a storm lasted, nobody was called at all.
+#[test]
+fn a_storm_that_lasts_is_one_call_a_group_and_window() {
+    let store = store();
+    let alerts = store.recall.alerts();
+    let rule = AlertRule::new("Deep").when(above("depth", &["service", "id"]));
+    alerts.add(rule).unwrap();
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let told = calls.clone();
+    let sub = alerts.subscribe_grouped(["service"], secs(2), move |group| {
+        let service = group.labels().get("service").unwrap_or("").to_owned();
+        let newest = group
+            .events()
+            .iter()
+            .map(metrics_recall::AlertEvent::at)
+            .max();
+        told.lock().unwrap().push((service, newest.unwrap()));
+    });
+    // Ten thousand events a second, of which one service has nine in ten.
+    let mut at = Vec::new();
+    for tick in 0..70 {
+        let value = if tick % 2 == 0 { 5.0 } else { 0.0 };
+        store.recorder.scope(|| {
+            for id in 0..GROUPS {
+                let service = if id % 10 == 0 { "b" } else { "a" };
+                gauge!("depth", "service" => service, "id" => id.to_string()).set(value);
+            }
+        });
+        at.push(store.tick(TICK).at);
+    }
+    // Each group was told of three times, two seconds after it began, and each time with the newest.
+    eventually("all calls were made", || calls.lock().unwrap().len() >= 6);
+    let mut calls = calls.lock().unwrap().clone();
+    calls.sort_unstable();
+    let times = |service: &str| {
+        let calls = calls.iter().filter(|call| call.0 == service);
+        calls.map(|call| call.1).collect::<Vec<_>>()
+    };
+    assert_eq!(times("a"), [at[20], at[41], at[62]]);
+    assert_eq!(times("b"), [at[20], at[41], at[62]]);
+    assert!(sub.dropped() > 60_000, "{sub:?}");
+    assert_eq!(accounted(&sub), 70 * GROUPS, "{sub:?}");
+}
+
 /// A reset from inside a call takes away what the call is about.
 #[test]
 fn a_callback_may_reset_remove_and_replace_what_it_is_called_for() {

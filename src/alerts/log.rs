@@ -1,4 +1,4 @@
-//! Alert events as events of `tracing`.
+//! Alert events as events of `tracing`, which makes records of `log` of them where it has no subscriber.
 
 use super::{event::AlertEvent, severity::Severity, state::AlertState};
 use crate::util::text::Shown;

@@ -51,3 +51,56 @@ impl Attachments {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::{Clock, mins},
+        config::Config,
+        engine::core::Core,
+        util::recent::Recent,
+    };
+    use std::sync::Arc;
+
+    /// Something that broke.
+    struct Broken(Arc<Recent>);
+
+    impl Attached for Broken {
+        fn reasons(&self, reasons: &mut Vec<String>) {
+            match self.0.recent() {
+                0 => {}
+                n => reasons.push(format!("it broke {n} times")),
+            }
+        }
+
+        fn turn(&self) {
+            self.0.turn();
+        }
+
+        fn is_over(&self) -> bool {
+            false
+        }
+
+        fn end(&self) {}
+    }
+
+    /// Ticks told only what is the store's own that time passes.
+    #[test]
+    fn what_is_attached_forgets_in_time_too() {
+        let (clock, hands) = Clock::manual();
+        let plan = Config::default().plan().expect("a plan");
+        let core = Core::new(plan, clock, None).expect("a store");
+        let broke = Arc::new(Recent::new());
+        let attached = Box::new(Broken(broke.clone()));
+        core.attached.0.lock().push(attached);
+        broke.add(3);
+        assert_eq!(core.health().reasons(), ["it broke 3 times"]);
+        for minute in 1..=11 {
+            hands.advance(mins(1));
+            core.tick();
+            assert!(minute > 4 || !core.health().is_healthy());
+        }
+        assert!(core.health().is_healthy(), "{}", core.health());
+    }
+}

@@ -325,17 +325,17 @@ impl Drop for Over<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{clock::Clock, handle::Recall, mins};
+    use super::*;
 
     /// One answer that broke made a process degraded for the rest of its life. None breaks on purpose, so the sidecar is told
     /// of two, as by the handler that could not make them.
     #[test]
     fn answers_that_broke_are_named_until_they_are_forgotten() {
-        let (clock, hands) = Clock::manual();
-        let (_recorder, recall) = Recall::builder().clock(clock).build().unwrap();
+        let (_recorder, recall) = Recall::builder().build().unwrap();
         let sidecar = recall.serve("127.0.0.1:0").unwrap();
-        sidecar.running.shared.count_failure();
-        sidecar.running.shared.count_failure();
+        let tie = Tie(sidecar.running.shared.clone());
+        tie.0.count_failure();
+        tie.0.count_failure();
         let health = recall.health();
         let [reason] = health.reasons() else {
             panic!("{health}");
@@ -344,10 +344,9 @@ mod tests {
             reason.starts_with("2 answers of the sidecar broke") && reason.contains("report it"),
             "{reason}"
         );
-        for _ in 0..11 {
-            hands.advance(mins(1));
-            recall.tick();
-        }
+        tie.turn();
+        assert!(!recall.health().is_healthy());
+        tie.turn();
         assert!(recall.health().is_healthy(), "{}", recall.health());
     }
 }

@@ -62,6 +62,13 @@ impl AlertGroup {
         self.events.push(event);
         Ok(())
     }
+
+    /// The oldest events go, some at a time, so that not all others are moved for each; never the newest. Gives how many.
+    fn trim(&mut self) -> usize {
+        let few = self.events.len().div_ceil(16);
+        let few = few.min(self.events.len().saturating_sub(1));
+        self.events.drain(..few).count()
+    }
 }
 
 impl fmt::Display for AlertGroup {
@@ -145,7 +152,11 @@ impl Inbox {
         while self.waiting >= MOST_EVENTS && self.drop_oldest() {}
         let taken = match &self.grouping {
             None => self.enqueue(Item::One(event.clone())),
-            Some(_) => self.gather(event, now_ns),
+            Some(_) => match self.gather(event, now_ns) {
+                // Without memory, too, the newest is what counts.
+                Err(Full) if self.drop_oldest() => self.gather(event, now_ns),
+                taken => taken,
+            },
         };
         if taken.is_err() {
             self.dropped += 1;
@@ -153,13 +164,21 @@ impl Inbox {
         self.dropped - before
     }
 
-    /// The oldest event goes; false: there is none.
+    /// The oldest delivery goes. If there is none, the oldest events of the largest group go: the group itself is a call that
+    /// is still to come. False: there is nothing.
     fn drop_oldest(&mut self) -> bool {
-        let lost = match self.queue.pop_front() {
-            Some(item) => item.events(),
-            None if self.groups.is_empty() => return false,
-            None => self.groups.remove(0).events.len(),
+        let lost = if let Some(item) = self.queue.pop_front() {
+            item.events()
+        } else {
+            let groups = self.groups.iter_mut();
+            let Some(largest) = groups.max_by_key(|group| group.events.len()) else {
+                return false;
+            };
+            largest.trim()
         };
+        if lost == 0 {
+            return false;
+        }
         self.waiting -= lost;
         self.dropped += lost as u64;
         true
