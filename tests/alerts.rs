@@ -501,6 +501,35 @@ fn bad_rules_are_refused_by_name_and_nothing_is_added() {
     }
 }
 
+/// The error of a condition repeated all of it, and so a label of a megabyte.
+#[test]
+fn what_is_wrong_is_said_in_brief() {
+    let store = store();
+    let long = "x".repeat(1 << 20);
+    let depth = || Condition::gauges("depth").label("id", &*long).current();
+    for rule in [
+        AlertRule::new("x").when(depth().above(f64::NAN)),
+        AlertRule::new("x").when(depth().above(1.0).clear_at(2.0)),
+        AlertRule::new("x").when(Condition::gauges(&*long).over(secs(0)).avg().above(1.0)),
+        AlertRule::new(&*long).when(depth().above(1.0)),
+        AlertRule::new("x")
+            .when(depth().above(1.0))
+            .label(&*long, "y"),
+        AlertRule::new("x")
+            .when(depth().above(1.0))
+            .annotation("a", &*long),
+    ] {
+        let error = store.recall.alerts().add(rule).unwrap_err();
+        let said = error.to_string();
+        assert!(
+            error.is_invalid() && said.len() < 1_000,
+            "{} bytes",
+            said.len()
+        );
+    }
+    assert_eq!(store.recall.alerts().rules().len(), 0);
+}
+
 #[test]
 fn a_rule_is_not_replaced_by_a_bad_one_and_a_builder_names_all_that_is_wrong() {
     let store = store();
@@ -929,6 +958,69 @@ fn memory_above_its_marks_is_told() {
     store.recall.set_memory_budget(8 << 20).unwrap();
     store.tick(secs(1));
     assert!(alerts.active().is_empty(), "{:?}", alerts.active());
+}
+
+/// A rule with many groups took all memory that alerts may have, and the store's own rules could not fire.
+#[test]
+fn the_stores_own_rules_fire_whatever_memory_other_rules_take() {
+    let builder = Recall::builder().memory_budget(1 << 20);
+    let store = Store::from(builder.max_series_per_metric(1_500));
+    let alerts = store.recall.alerts();
+    let own = alerts.channel(AlertFilter::new().rule("RecallSeriesOverflow"));
+    let each = Condition::gauges("depth").by("id").current().above(0.0);
+    let rule = AlertRule::new("Each").when(each).max_groups(100_000);
+    alerts.add(rule).unwrap();
+    let depths = |n: u32| {
+        store.recorder.scope(|| {
+            for id in 0..n {
+                metrics::gauge!("depth", "id" => id.to_string()).set(1.0);
+            }
+        });
+        store.tick(secs(1));
+    };
+    depths(1_500);
+    let excess = |name: &str| {
+        let mut rules = alerts.rules().into_iter();
+        rules.find(|rule| rule.name == name).unwrap().excess
+    };
+    assert!(excess("Each") > 500, "{:?}", alerts.rules());
+    depths(1_600);
+    assert_eq!(excess("RecallSeriesOverflow"), 0);
+    assert_eq!(states(&own), [AlertState::Firing]);
+}
+
+/// Nor could they when history was held by whoever reads it, and no byte was left.
+#[test]
+fn the_stores_own_rules_fire_without_a_byte_left() {
+    let store = Store::from(Recall::builder().memory_budget(256 << 10));
+    let alerts = store.recall.alerts();
+    let full = alerts.channel(AlertFilter::new().rule("RecallMemoryFull"));
+    let lost = alerts.channel(AlertFilter::new().rule("RecallTicksDisturbed"));
+    let mut held = Vec::new();
+    while store.recall.health().report().ticks.lost < 3 {
+        store.recorder.scope(|| {
+            for id in 0..20_u32 {
+                let took = metrics::histogram!("took", "id" => id.to_string());
+                (1..20).for_each(|n| took.record(f64::from(n * id)));
+            }
+        });
+        held.push(store.recall.snapshot());
+        store.tick(secs(1));
+        assert!(held.len() < 1_000, "the budget has an end");
+    }
+    let memory = store.recall.memory();
+    assert!(memory.used <= memory.budget, "{memory}");
+    assert_eq!(states(&full), [AlertState::Firing], "{memory}");
+    assert_eq!(states(&lost), [AlertState::Firing], "{memory}");
+    let rules = alerts.rules();
+    assert!(rules.iter().all(|rule| rule.excess == 0), "{rules:?}");
+    // It is over when memory is there again.
+    drop(held);
+    for _ in 0..11 {
+        store.tick(mins(1));
+    }
+    assert_eq!(states(&full), [AlertState::Resolved]);
+    assert_eq!(states(&lost), [AlertState::Resolved]);
 }
 
 /// What `collect_system` records, by hand.

@@ -26,6 +26,9 @@ use std::{
 /// Transitions that are remembered.
 const RECORD: usize = 256;
 
+/// Bytes of some events of the store's own rules.
+const SPARE: usize = 2 << 10;
+
 /// Everything about alerts.
 pub(crate) struct Board {
     inner: Mutex<Inner>,
@@ -33,6 +36,8 @@ pub(crate) struct Board {
     ledger: Arc<Ledger>,
     /// Recordings that went to overflow series, as the tick saw them.
     overflowed: Recent,
+    /// What events of the store's own rules take, for when there is no memory left.
+    spare: Mutex<Option<Kept>>,
 }
 
 pub(super) struct Inner {
@@ -84,6 +89,7 @@ impl Board {
                 kept: RefCell::new(Standings::new(&ledger, Part::Alerts)),
             }),
             hub: Hub::new(ledger.clone(), now_ns),
+            spare: Mutex::new(Kept::new(&ledger, SPARE).ok()),
             ledger,
             overflowed: Recent::new(),
         }))
@@ -266,6 +272,11 @@ impl Board {
                 }
             }
             kept.get_mut().end();
+            if let Some(mut spare) = fork::lock(&self.spare)
+                && spare.is_none()
+            {
+                *spare = Kept::new(&self.ledger, SPARE).ok();
+            }
             self.hub.pass(now.ns);
         });
     }
@@ -290,7 +301,7 @@ impl Board {
             + labels.bytes()
             + size_of_val(&*annotations)
             + texts.sum::<usize>();
-        let Some(kept) = self.charge(record, bytes) else {
+        let Some(kept) = self.charge(record, bytes, rule.is_builtin) else {
             self.hub.counts.dropped.add(1);
             return;
         };
@@ -316,13 +327,21 @@ impl Board {
         self.publish(record, event, now);
     }
 
-    /// Room for an event; the record gives way.
-    fn charge(&self, record: &mut VecDeque<AlertEvent>, bytes: usize) -> Option<Kept> {
+    /// Room for an event; the record gives way, and then, to one of the store's own rules, what is spared for that.
+    fn charge(
+        &self,
+        record: &mut VecDeque<AlertEvent>,
+        bytes: usize,
+        is_own: bool,
+    ) -> Option<Kept> {
         loop {
             if let Ok(kept) = Kept::new(&self.ledger, bytes) {
                 return Some(kept);
             }
-            record.pop_front()?;
+            if record.pop_front().is_none() {
+                let spare = fork::lock(&self.spare).filter(|_| is_own);
+                drop(spare?.take()?);
+            }
         }
     }
 

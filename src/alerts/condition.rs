@@ -135,7 +135,13 @@ impl Condition {
 
     /// What is wrong with it, if anything is.
     pub(super) fn check(&self) -> Result<(), Error> {
-        let wrong = |what: String| Err(Error::invalid(format!("condition `{self}`: {what}")));
+        let wrong = |what: String| {
+            let text = self.to_string();
+            Err(Error::invalid(format!(
+                "condition `{}`: {what}",
+                Brief(&text)
+            )))
+        };
         check_term(&self.term)?;
         let numbers = match self.test {
             Test::Outside(low, high) => vec![low, high],

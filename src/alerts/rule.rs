@@ -340,11 +340,13 @@ fn templates(what: &str, pairs: &[(String, String)]) -> Result<Vec<(Box<str>, Te
                 Brief(name)
             ));
         }
-        if text.len() > LONGEST {
-            return Err(format!(
-                "{what} `{name}` has {} bytes: allowed are {LONGEST}",
-                text.len()
-            ));
+        for (of, bytes) in [("a name of", name.len()), ("a text of", text.len())] {
+            if bytes > LONGEST {
+                return Err(format!(
+                    "{what} `{}` with {of} {bytes} bytes: allowed are {LONGEST}",
+                    Brief(name)
+                ));
+            }
         }
         let template = Template::parse(text)
             .map_err(|mistake| format!("{what} `{name}`, template `{}`, {mistake}", Brief(text)))?;

@@ -43,6 +43,8 @@ pub(super) struct Watched {
     pub(super) excess: usize,
     /// Groups of the last evaluation, those without an alert included.
     pub(super) answered: usize,
+    /// Of the store's own rules: what the labels of their only alert take, so that they fire when there is no memory left.
+    spare: Option<Kept>,
     ledger: Arc<Ledger>,
 }
 
@@ -56,10 +58,19 @@ pub(super) struct Change {
 
 impl Watched {
     pub(super) fn new(rule: Arc<Checked>, ledger: &Arc<Ledger>) -> Self {
+        let mut groups = Vec::new();
+        if rule.is_builtin
+            && ledger
+                .reserve(Part::Alerts, layout::vec::<Group>(1))
+                .is_ok()
+        {
+            layout::regrow(&mut groups, 1);
+        }
         Self {
             is_enabled: rule.policy.is_enabled,
+            spare: spare(&rule, ledger),
             rule,
-            groups: Vec::new(),
+            groups,
             since_ns: None,
             evaluated: None,
             error: None,
@@ -178,7 +189,8 @@ impl Watched {
         }
         let labels = rule.labels_of(&group.key);
         let bytes = group.key.bytes() + labels.bytes();
-        let Ok(kept) = Kept::new(&self.ledger, bytes) else {
+        let kept = Kept::new(&self.ledger, bytes).ok();
+        let Some(kept) = kept.or_else(|| self.spare.take()) else {
             return false;
         };
         // A copy of its own: what an answer shares is not charged.
@@ -199,6 +211,9 @@ impl Watched {
             (absence && group.had_ns.is_some()) || !group.state.is_past(policy, now_ns)
         });
         self.groups.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        if self.groups.is_empty() && self.spare.is_none() {
+            self.spare = spare(&self.rule, &self.ledger);
+        }
         let (len, capacity) = (self.groups.len(), self.groups.capacity());
         if capacity > 16
             && len < capacity / 4
@@ -232,17 +247,27 @@ impl Watched {
 
     /// Forgets all alerts; gives how many were active.
     pub(super) fn clear(&mut self) -> usize {
-        let groups = mem::take(&mut self.groups);
-        let active = groups.iter().filter(|group| group.state.is_active());
+        let active = self.groups.iter().filter(|group| group.state.is_active());
         let active = active.count();
+        if self.rule.is_builtin {
+            self.groups.clear();
+        } else {
+            self.free();
+        }
+        active
+    }
+
+    /// Forgets all alerts, and has no room for any.
+    fn free(&mut self) {
+        let groups = mem::take(&mut self.groups);
         let bytes = layout::vec::<Group>(groups.capacity());
         drop(groups);
         self.ledger.release(Part::Alerts, bytes);
-        active
     }
 
     /// The alerts of another version of the rule.
     pub(super) fn take_over(&mut self, mut other: Self) {
+        self.free();
         self.groups = mem::take(&mut other.groups);
         self.since_ns = other.since_ns;
         self.evaluated = other.evaluated;
@@ -259,8 +284,17 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        self.clear();
+        self.free();
     }
+}
+
+/// What one of the store's own rules keeps for its alert.
+fn spare(rule: &Checked, ledger: &Arc<Ledger>) -> Option<Kept> {
+    let key = Labels::from([]);
+    let bytes = || key.bytes() + rule.labels_of(&key).bytes();
+    rule.is_builtin
+        .then(|| Kept::new(ledger, bytes()).ok())
+        .flatten()
 }
 
 impl Group {

@@ -197,7 +197,7 @@ impl Inbox {
         Ok(())
     }
 
-    fn grow_queue(&mut self) -> Result<(), Full> {
+    pub(super) fn grow_queue(&mut self) -> Result<(), Full> {
         let capacity = self.queue.capacity();
         if self.queue.len() < capacity {
             return Ok(());

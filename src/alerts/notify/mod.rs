@@ -143,12 +143,10 @@ impl Hub {
             .ok()
             .filter(|_| self.ledger.room(Part::Alerts, &mut list, 1));
         if let Some(kept) = kept {
-            let subscriber = Arc::new(Subscriber::new(
-                id,
-                filter,
-                is_called,
-                Inbox::new(kept, grouping),
-            ));
+            let mut inbox = Inbox::new(kept, grouping);
+            // Room for some events, whatever memory there is when they come.
+            let _ = inbox.grow_queue();
+            let subscriber = Arc::new(Subscriber::new(id, filter, is_called, inbox));
             list.push(subscriber.clone());
             return subscriber;
         }
