@@ -429,14 +429,25 @@ pub(super) fn accepted<'a, K: Visit>(
 }
 
 impl Core {
-    pub(super) fn name<K: Asked>(&self, query: &Query) -> Option<Arc<Name>> {
+    pub(super) fn name<K: Asked>(&self, query: &Query) -> Result<Arc<Name>, Missing> {
         let registry = K::registry(&self.live);
-        let name = registry.find_name(&query.name)?;
-        registry.shows(&name).then_some(name)
+        let find = || registry.find_name(&query.name);
+        let name = fork::whole(find).ok_or(Missing::Abandoned)?;
+        let name = name.filter(|name| registry.shows(name));
+        name.ok_or(Missing::Unknown)
+    }
+
+    /// The same; a name that nobody has seen is counted for `health`.
+    fn asked_name<K: Asked>(&self, query: &Query) -> Result<Arc<Name>, Missing> {
+        self.name::<K>(query).inspect_err(|missing| {
+            if *missing == Missing::Unknown {
+                self.counts.strange.unknown(query.kind, &query.name);
+            }
+        })
     }
 
     fn find_in<K: Asked>(&self, query: &Query) -> Result<Found, Missing> {
-        let name = self.name::<K>(query).ok_or_else(|| self.unknown(query))?;
+        let name = self.asked_name::<K>(query)?;
         // While it is held, no id of a series that it mentions is given to another.
         let held = self.timeline();
         let forgotten = &K::registry(&self.live).forgotten;
@@ -459,9 +470,11 @@ impl Core {
     }
 
     fn find_each_in<K: Asked>(&self, query: &Query) -> Result<Found, Missing> {
-        let name = self.name::<K>(query).ok_or_else(|| self.unknown(query))?;
+        let name = self.asked_name::<K>(query)?;
         let noted = |_, entry: &_| Some(K::noted(entry));
-        let found = self.between_ticks(|| self.members::<K>(query, &name, Keys::All, noted));
+        let members = || self.members::<K>(query, &name, Keys::All, noted);
+        let found = self.between_ticks(|| fork::whole(members));
+        let found = found.ok_or(Missing::Abandoned)?;
         found.map_err(|Full| self.refused())
     }
 
@@ -478,11 +491,6 @@ impl Core {
     fn refused(&self) -> Missing {
         self.refuse();
         Missing::Refused
-    }
-
-    fn unknown(&self, query: &Query) -> Missing {
-        self.counts.strange.unknown(query.kind, &query.name);
-        Missing::Unknown
     }
 
     /// The series that a question is about, and for which there is a `value`.
@@ -537,7 +545,7 @@ impl Core {
     /// Adds up what is live, in no memory at all: it answers also when there is none left.
     fn sum_in<K: Asked>(&self, query: &Query) -> Result<Option<Sum>, Missing> {
         let registry = K::registry(&self.live);
-        let name = self.name::<K>(query).ok_or_else(|| self.unknown(query))?;
+        let name = self.asked_name::<K>(query)?;
         let all = query.matchers.is_empty();
         let wanted = registry.marks_of(query.wanted());
         loop {
@@ -574,11 +582,12 @@ impl Ask for Core {
     fn find(&self, query: &Query) -> Result<Found, Missing> {
         // What an allocation emits while a shard is locked must not look for that lock, nor ask.
         let _busy = Busy::enter().ok_or_else(|| self.refused())?;
-        match query.kind {
+        let found = fork::whole(|| match query.kind {
             MetricKind::Counter => self.find_in::<Counter>(query),
             MetricKind::Gauge => self.find_in::<Gauge>(query),
             MetricKind::Histogram => self.find_in::<Histogram>(query),
-        }
+        });
+        found.unwrap_or(Err(Missing::Abandoned))
     }
 
     fn find_each(&self, query: &Query) -> Result<Found, Missing> {
@@ -592,11 +601,12 @@ impl Ask for Core {
 
     fn sum(&self, query: &Query) -> Result<Option<Sum>, Missing> {
         let _busy = Busy::enter().ok_or_else(|| self.refused())?;
-        match query.kind {
+        let sum = fork::whole(|| match query.kind {
             MetricKind::Counter => self.sum_in::<Counter>(query),
             MetricKind::Gauge => self.sum_in::<Gauge>(query),
             MetricKind::Histogram => self.sum_in::<Histogram>(query),
-        }
+        });
+        sum.unwrap_or(Err(Missing::Abandoned))
     }
 
     fn refuse(&self) {
@@ -610,6 +620,10 @@ impl Ask for Core {
     fn explain(&self, query: &Query, missing: Missing) -> Error {
         match missing {
             Missing::Unknown => self.unknown_metric(&query.name, Some(query.kind)),
+            Missing::Abandoned => Error::refused(format!(
+                "some of `{}` cannot be seen: this process was forked while a thread of its parent had it locked (fork before `install()`, or while nothing else runs)",
+                Brief(&query.name)
+            )),
             Missing::Refused => Error::refused(format!(
                 "no working memory for a question about `{}`, or it came from inside of a tick or a recording: {} of {} bytes are in use (`memory_budget`)",
                 Brief(&query.name),

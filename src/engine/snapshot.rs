@@ -275,9 +275,9 @@ impl Pinned {
     /// The name that a question is about, if it was there.
     fn name<K: Asked>(&self, query: &Query) -> Result<(Arc<Name>, &Known), Missing> {
         let known = self.known.as_ref().ok_or_else(|| self.refused())?;
-        let name = self.core.name::<K>(query);
-        let name = name.filter(|name| known.has(&self.core, query.kind, name));
-        name.map(|name| (name, known)).ok_or(Missing::Unknown)
+        let name = self.core.name::<K>(query)?;
+        let was_there = known.has(&self.core, query.kind, &name);
+        was_there.then_some((name, known)).ok_or(Missing::Unknown)
     }
 
     fn refused(&self) -> Missing {
@@ -288,7 +288,8 @@ impl Pinned {
     fn find_in<K: Asked>(&self, query: &Query, keys: Keys) -> Result<Found, Missing> {
         let (name, known) = self.name::<K>(query)?;
         let value = |id, _: &_| known.values(query.kind, id);
-        let found = self.core.members::<K>(query, &name, keys, value);
+        let members = || self.core.members::<K>(query, &name, keys, value);
+        let found = fork::whole(members).ok_or(Missing::Abandoned)?;
         let found = found.map_err(|Full| self.refused())?;
         Ok(Found {
             timeline: self.timeline.clone(),
@@ -361,11 +362,12 @@ impl Ask for Pinned {
 
     fn sum(&self, query: &Query) -> Result<Option<Sum>, Missing> {
         let _busy = Busy::enter().ok_or_else(|| self.refused())?;
-        match query.kind {
+        let sum = fork::whole(|| match query.kind {
             MetricKind::Counter => self.sum_in::<Counter>(query),
             MetricKind::Gauge => self.sum_in::<Gauge>(query),
             MetricKind::Histogram => self.sum_in::<Histogram>(query),
-        }
+        });
+        sum.unwrap_or(Err(Missing::Abandoned))
     }
 
     fn refuse(&self) {

@@ -165,6 +165,8 @@ pub(crate) enum Missing {
     Unknown,
     /// No room for the question, or it comes from inside of a tick or a recording.
     Refused,
+    /// Something of it is behind a lock that nobody in this process opens: see [`crate::util::fork`].
+    Abandoned,
 }
 
 /// What a list of the series of a metric depends on.

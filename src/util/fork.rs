@@ -44,6 +44,13 @@ pub(crate) fn turn() {
     TURN_BEFORE.store(last, Relaxed);
 }
 
+/// What `read` has seen; `None`: not all that it looked for, since a lock was in its way.
+pub(crate) fn whole<T>(read: impl FnOnce() -> T) -> Option<T> {
+    let before = given_up();
+    let seen = read();
+    (given_up() == before).then_some(seen)
+}
+
 /// The lock, when it is open; `None`: a thread that was left behind holds it.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     mutex.try_lock().or_else(|| wait(mutex))
