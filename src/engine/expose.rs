@@ -1,6 +1,6 @@
 //! The traversal for exposition: metrics in a stable order, and what the last tick saw of each of their series.
 //!
-//! Nothing here reads a live cell's moving state, and nothing changes anything. Locks of shards are held for as long as it
+//! Nothing here reads a live cell's moving state, and nothing changes anything. The lock of a shard is held for as long as it
 //! takes to copy the labels and numbers of some tens of series.
 
 use super::core::{Asked, Core};
@@ -17,11 +17,12 @@ use crate::{
         schema::{Code, Schema, fold_code},
         shape::{Fold, Shape},
     },
-    query::{Histograms, Selection, Stats},
+    query::{Histograms, Selection},
     util::fork,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Range,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -42,94 +43,105 @@ const ALERTS: [(&str, &str); 2] = [
     ),
 ];
 
-/// Series that are copied at once, while all shards are locked: some microseconds.
-const BATCH: usize = 64;
+/// Series that are copied at once: so many that some of each shard are among them, and come together.
+const BATCH: usize = 1024;
+
+/// Bytes of labels, and buckets, that the copies of a batch should have. With more, the next batches are smaller.
+const LABELS: usize = 128 << 10;
+const BUCKETS: usize = 32 << 10;
+
+/// As many series have room however long their labels are.
+const FEWEST: usize = LABELS / LONGEST_LABELS;
+
+type Counts = Vec<(Code, u64)>;
 
 /// What is copied of some series.
 struct Copied<T> {
-    /// Labels of those that are shown, one after the other, and where those of each end.
+    /// Of each series of the batch: what was read, with its labels, if it is shown.
+    values: Vec<Option<(Range<usize>, T)>>,
     labels: Vec<u8>,
-    ends: Vec<usize>,
-    /// As many as there were ever at once.
-    values: Vec<T>,
+    /// Of histograms: buckets of all of them, which values point into.
+    counts: Counts,
+    /// Working memory of a walk.
+    order: Vec<u32>,
 }
 
-impl<T: Default> Copied<T> {
+impl<T> Copied<T> {
     fn new() -> Self {
         Self {
-            labels: Vec::with_capacity(2 * LONGEST_LABELS),
-            ends: Vec::with_capacity(BATCH),
             values: Vec::new(),
+            labels: Vec::new(),
+            counts: Vec::new(),
+            order: Vec::new(),
         }
     }
 
-    /// Copies series of the front of `ids`; gives how many it has looked at.
+    /// Copies the series of `ids`. False: there are too many of them.
     fn fill<K: Asked>(
         &mut self,
         core: &Core,
         name: &Arc<Name>,
         ids: &[SeriesId],
-        read: impl Fn(&Entry<K>, &mut T) -> bool,
-    ) -> usize {
-        let ids = ids.get(..BATCH).unwrap_or(ids);
-        if self.values.len() < ids.len() {
-            self.values.resize_with(ids.len(), T::default);
-        }
-        self.labels.clear();
-        self.ends.clear();
-        let mut seen = ids.len();
+        read: impl Fn(&Entry<K>, &mut Counts) -> T,
+    ) -> bool {
+        let Self {
+            values,
+            labels,
+            counts,
+            order,
+        } = self;
+        values.clear();
+        values.resize_with(ids.len(), || None);
+        labels.clear();
+        counts.clear();
+        let may_be_more = ids.len() > FEWEST;
+        let mut is_full = false;
         // What an allocation emits while a series is locked must not look for that lock.
         let _busy = Busy::enter();
-        K::registry(&core.live).with_some(ids, |place, entry| {
-            let Some(series) = entry.cells.series() else {
-                return true;
+        K::registry(&core.live).with_some(ids, order, |place, entry| {
+            is_full |= may_be_more && (labels.len() > LABELS || counts.len() > BUCKETS);
+            let Some(series) = entry.cells.series().filter(|_| !is_full) else {
+                return;
             };
             // Evicted series are gone for a scraper; that is no dip but an end.
             let shown = std::ptr::eq::<Name>(&raw const *series.name, &raw const **name)
                 && !entry.cells.as_slice().is_empty()
                 && is_shown(entry, name);
             if !shown {
-                return true;
+                return;
             }
-            let room = self.labels.capacity() - self.labels.len();
-            if room < series.labels.len() && !self.labels.is_empty() {
-                // The rest comes with the next ones.
-                seen = place;
-                return false;
+            if let Some(value) = values.get_mut(place) {
+                let from = labels.len();
+                labels.extend_from_slice(&series.labels);
+                *value = Some((from..labels.len(), read(entry, counts)));
             }
-            let value = self.values.get_mut(self.ends.len());
-            if value.is_some_and(|value| read(entry, value)) {
-                self.labels.extend_from_slice(&series.labels);
-                self.ends.push(self.labels.len());
-            }
-            true
         });
-        seen
-    }
-
-    fn each(&mut self, mut visit: impl FnMut(&[u8], &mut T)) {
-        let mut from = 0;
-        for (end, value) in self.ends.iter().zip(&mut self.values) {
-            visit(self.labels.get(from..*end).unwrap_or_default(), value);
-            from = *end;
-        }
+        !is_full
     }
 }
 
-/// Calls `visit` with each series that has a value to show.
-fn each<K: Asked, T: Default>(
+/// Calls `visit` with each series that has a value to show, and with the buckets that were read with it.
+fn each<K: Asked, T>(
     core: &Core,
     name: &Arc<Name>,
-    read: impl Fn(&Entry<K>, &mut T) -> bool,
-    mut visit: impl FnMut(&[u8], &mut T),
+    read: impl Fn(&Entry<K>, &mut Counts) -> T,
+    mut visit: impl FnMut(&[u8], &T, &Counts),
 ) {
     let mut copied = Copied::new();
     let ids = ids(K::registry(&core.live), name);
     let mut rest = &*ids;
+    let mut most = BATCH;
     while !rest.is_empty() {
-        let seen = copied.fill(core, name, rest, &read);
-        copied.each(&mut visit);
-        rest = rest.get(seen..).unwrap_or_default();
+        let (some, others) = rest.split_at(most.min(rest.len()));
+        if !copied.fill(core, name, some, &read) {
+            most = (some.len() / 4).max(FEWEST);
+            continue;
+        }
+        for (range, value) in copied.values.iter().flatten() {
+            let labels = copied.labels.get(range.clone()).unwrap_or_default();
+            visit(labels, value, &copied.counts);
+        }
+        rest = others;
     }
 }
 
@@ -199,12 +211,11 @@ impl Core {
         match metric.kind {
             MetricKind::Counter => {
                 if let Some(name) = live.counters.find_name(&metric.name) {
-                    let read = |entry: &Entry<Counter>, to: &mut (u64, i64)| {
-                        *to = (entry.seen_total(), entry.memory.since_ms);
-                        true
+                    let read = |entry: &Entry<Counter>, _: &mut Counts| {
+                        (entry.seen_total(), entry.memory.since_ms)
                     };
                     let grain = name.grain;
-                    each(self, &name, read, |labels, (n, since_ms)| {
+                    each(self, &name, read, |labels, (n, since_ms), _| {
                         visit(
                             since(labels, *since_ms),
                             match grain {
@@ -217,12 +228,11 @@ impl Core {
             }
             MetricKind::Gauge => {
                 if let Some(name) = live.gauges.find_name(&metric.name) {
-                    let read = |entry: &Entry<Gauge>, to: &mut f64| {
-                        *to = entry.memory.last;
-                        !to.is_nan()
-                    };
-                    each(self, &name, read, |labels, x| {
-                        visit(gauge(labels), Value::Gauge(*x));
+                    let read = |entry: &Entry<Gauge>, _: &mut Counts| entry.memory.last;
+                    each(self, &name, read, |labels, x, _| {
+                        if !x.is_nan() {
+                            visit(gauge(labels), Value::Gauge(*x));
+                        }
                     });
                 }
             }
@@ -245,8 +255,8 @@ impl Core {
         match shape {
             Shape::Summary(window) => self.each_summary(name, *window, visit),
             Shape::Native if native => {
-                each(self, name, read_tally, |labels, tallied| {
-                    let buckets = Buckets::Native(scale, &tallied.counts);
+                each(self, name, read_tally, |labels, tallied, counts| {
+                    let buckets = Buckets::Native(scale, tallied.of(counts));
                     visit(
                         tallied.seen(labels),
                         Value::Histogram(tallied.totals, buckets),
@@ -279,8 +289,8 @@ impl Core {
                 true
             }
         };
-        each(self, name, read_tally, |_, tallied: &mut Tallied| {
-            for (code, _) in &tallied.counts {
+        each(self, name, read_tally, |_, tallied, counts| {
+            for (code, _) in tallied.of(counts) {
                 let key = to_octave(*code);
                 if add(key) && key != 0 {
                     add(key - 1);
@@ -306,9 +316,9 @@ impl Core {
         visit: &mut Visit<'_>,
     ) {
         let mut cumulative = Vec::with_capacity(bounds.len());
-        each(self, name, read_tally, |labels, tallied| {
+        each(self, name, read_tally, |labels, tallied, counts| {
             cumulative.clear();
-            let mut counts = tallied.counts.iter().peekable();
+            let mut counts = tallied.of(counts).iter().peekable();
             let mut sum = 0u64;
             for (key, bound) in bounds {
                 while let Some((_, count)) = counts.next_if(|(code, _)| key_of(*code) <= *key) {
@@ -326,15 +336,15 @@ impl Core {
 
     fn each_summary(self: &Arc<Self>, name: &Arc<Name>, window: Duration, visit: &mut Visit<'_>) {
         let mut names = BTreeSet::new();
-        let read = |_: &Entry<Histogram>, (): &mut ()| true;
-        each(self, name, read, |labels, ()| {
+        let read = |_: &Entry<Histogram>, _: &mut Counts| ();
+        each(self, name, read, |labels, (), _| {
             let new = labels::iter(labels).map(|(name, _)| name);
             let new: Vec<_> = new.filter(|name| !names.contains(*name)).collect();
             names.extend(new.into_iter().map(str::to_owned));
         });
         let names: Vec<Box<str>> = names.into_iter().map(Into::into).collect();
         let quantiles = self.quantiles(name, &names, window);
-        each(self, name, read_tally, |labels, tallied| {
+        each(self, name, read_tally, |labels, tallied, _| {
             let own = quantiles.get(&Labels::select(labels, &names));
             let own = own.copied().unwrap_or([f64::NAN; QUANTILES.len()]);
             let pairs: [_; QUANTILES.len()] = std::array::from_fn(|at| (QUANTILES[at], own[at]));
@@ -350,9 +360,8 @@ impl Core {
         window: Duration,
     ) -> BTreeMap<Labels, [f64; QUANTILES.len()]> {
         let ask = Selection::<Histograms>::new(self.clone(), &name.text);
-        let stats = ask.over(window).by(names).stats().into_iter();
-        let of = |stats: Stats| [stats.median, stats.p90, stats.p95, stats.p99];
-        stats.map(|(labels, stats)| (labels, of(stats))).collect()
+        let each = ask.over(window).by(names).quantiles(QUANTILES);
+        each.into_iter().collect()
     }
 }
 
@@ -362,11 +371,16 @@ const QUANTILES: [f64; 4] = [0.5, 0.9, 0.95, 0.99];
 /// A histogram as the last tick saw it.
 struct Tallied {
     totals: Totals,
-    counts: Vec<(Code, u64)>,
+    /// Where its buckets are among those of the batch.
+    counts: Range<usize>,
     since_ms: i64,
 }
 
 impl Tallied {
+    fn of<'a>(&self, counts: &'a Counts) -> &'a [(Code, u64)] {
+        counts.get(self.counts.clone()).unwrap_or_default()
+    }
+
     fn seen<'a>(&self, labels: &'a [u8]) -> Seen<'a> {
         since(labels, self.since_ms)
     }
@@ -384,28 +398,16 @@ fn gauge(labels: &[u8]) -> Seen<'_> {
     Seen { labels, since_ms }
 }
 
-/// Buckets that a copy has room for from the start; with more, it grows under the lock, which `Busy` allows for.
-const BUCKETS: usize = 512;
-
-impl Default for Tallied {
-    fn default() -> Self {
-        let totals = Totals { count: 0, sum: 0.0 };
-        Self {
-            totals,
-            counts: Vec::with_capacity(BUCKETS),
-            since_ms: 0,
-        }
-    }
-}
-
-fn read_tally(entry: &Entry<Histogram>, to: &mut Tallied) -> bool {
+fn read_tally(entry: &Entry<Histogram>, counts: &mut Counts) -> Tallied {
     let memory = &entry.memory;
-    to.totals = Totals {
-        count: memory.count,
-        sum: memory.sum + memory.rest,
-    };
-    to.since_ms = memory.since_ms;
-    to.counts.clear();
-    to.counts.extend_from_slice(memory.tally.counts());
-    true
+    let from = counts.len();
+    counts.extend_from_slice(memory.tally.counts());
+    Tallied {
+        totals: Totals {
+            count: memory.count,
+            sum: memory.sum + memory.rest,
+        },
+        counts: from..counts.len(),
+        since_ms: memory.since_ms,
+    }
 }

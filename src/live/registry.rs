@@ -44,9 +44,6 @@ const PLACE_BITS: u32 = 32 - SHARD_BITS - CLASS_BITS;
 /// Shards of names.
 pub(super) const NAME_SHARDS: usize = if cfg!(loom) { 1 } else { 16 };
 
-/// With so many series it is worth to lock all shards at once.
-const WORTH_ALL: usize = 24;
-
 /// Name of the series for what has not even a name of its own.
 pub(crate) const NAMELESS: &str = "recall_overflow";
 
@@ -491,38 +488,39 @@ impl<K: Kind> Registry<K> {
         shard.entries.get_mut(at).map(look)
     }
 
-    /// Calls `look` with the series of some ids and their places among them, until it says that it is enough. Of many, all
-    /// shards are locked at once, in their order, and for the whole list: it is to be short.
+    /// Calls `look` with the series of some ids and their places among them, shard by shard, under the lock of each. `order` is
+    /// working memory, whose content does not matter.
     pub(crate) fn with_some(
         &self,
         ids: &[SeriesId],
-        mut look: impl FnMut(usize, &Entry<K>) -> bool,
+        order: &mut Vec<u32>,
+        mut look: impl FnMut(usize, &Entry<K>),
     ) {
-        if ids.len() < WORTH_ALL {
-            for (place, id) in ids.iter().enumerate() {
-                if self.with(*id, |entry| look(place, entry)) == Some(false) {
-                    return;
-                }
+        let starts = by_shard(ids, order);
+        for (shard, range) in self.shards.iter().zip(starts.windows(2)) {
+            let [from, to] = range else { continue };
+            let places = order.get(*from as usize..*to as usize).unwrap_or_default();
+            if places.is_empty() {
+                continue;
             }
-            return;
-        }
-        let mut shards = Vec::with_capacity(SHARDS);
-        shards.extend(self.shards.iter().map(fork::lock));
-        let entry = |id: SeriesId| {
-            let (number, at) = split_id(id);
-            let shard = shards.get(number)?.as_ref()?;
-            shard.entries.get(at)
-        };
-        // They are all over the heap: their cache lines come together, and not one after the other.
-        let warm = ids.iter().map(|id| {
-            let series = entry(*id).and_then(|entry| entry.cells.series());
-            let first = series.and_then(|series| series.labels.first());
-            first.copied().unwrap_or(0)
-        });
-        std::hint::black_box(warm.fold(0, std::ops::BitXor::bitxor));
-        for (place, id) in ids.iter().enumerate() {
-            if entry(*id).is_some_and(|entry| !look(place, entry)) {
-                return;
+            let Some(shard) = fork::lock(shard) else {
+                continue;
+            };
+            let entry = |place: &u32| {
+                let (_, at) = split_id(*ids.get(*place as usize)?);
+                shard.entries.get(at)
+            };
+            // They are all over the heap: their cache lines come together, and not one after the other.
+            let warm = places.iter().map(|place| {
+                let series = entry(place).and_then(|entry| entry.cells.series());
+                let first = series.and_then(|series| series.labels.first());
+                first.copied().unwrap_or(0)
+            });
+            std::hint::black_box(warm.fold(0, std::ops::BitXor::bitxor));
+            for place in places {
+                if let Some(entry) = entry(place) {
+                    look(*place as usize, entry);
+                }
             }
         }
     }
@@ -672,6 +670,33 @@ pub(super) fn insert(table: &mut Table, hash: u32, at: u32, ledger: &Ledger) {
 /// The shard of a hash: its upper bits.
 pub(super) fn high(hash: u64, shards: usize) -> usize {
     (hash >> 32) as usize % shards
+}
+
+/// Places of ids in the order of their shards, into `order`; gives where those of each shard begin, and at last their number.
+fn by_shard(ids: &[SeriesId], order: &mut Vec<u32>) -> [u32; SHARDS + 1] {
+    let mut starts = [0; SHARDS + 1];
+    for id in ids {
+        if let Some(next) = starts.get_mut(split_id(*id).0 + 1) {
+            *next += 1;
+        }
+    }
+    let mut sum = 0;
+    for start in &mut starts {
+        sum += *start;
+        *start = sum;
+    }
+    order.clear();
+    order.resize(ids.len(), 0);
+    let mut next = starts;
+    for (place, id) in (0..).zip(ids) {
+        if let Some(at) = next.get_mut(split_id(*id).0) {
+            if let Some(slot) = order.get_mut(*at as usize) {
+                *slot = place;
+            }
+            *at += 1;
+        }
+    }
+    starts
 }
 
 /// The id of the series of a class at a place of a shard; the registry never fills a place that has none.

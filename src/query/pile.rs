@@ -264,6 +264,11 @@ impl Pile {
         (self.min, self.max) = extremes.unwrap_or((f64::INFINITY, f64::NEG_INFINITY));
     }
 
+    /// Runs of buckets that it has room for.
+    pub(super) fn leaves(&self) -> usize {
+        self.positive.leaves.len() + self.negative.leaves.len()
+    }
+
     /// The scale of its buckets.
     pub(super) fn scale(&self) -> u8 {
         self.schema.scale()
@@ -426,12 +431,45 @@ impl Pile {
         if q >= 1.0 && self.min <= self.max {
             return Some(Within::exactly(self.max));
         }
+        let rank = self.rank_of(q);
         let (from, to) = if self.spans.is_empty() {
-            self.rank(q, self.fine())?
+            range_at(rank, self.fine())?
         } else {
-            self.rank(q, self.spans.iter().copied())?
+            range_at(rank, self.spans.iter().copied())?
         };
         Some(self.middle(from, to))
+    }
+
+    /// As [`Pile::quantile`], of several that ascend within (0, 1), in one walk.
+    pub(super) fn quantiles<const N: usize>(&self, qs: &[f64; N]) -> Option<[f64; N]> {
+        if self.count == 0 {
+            return None;
+        }
+        let mut values = [f64::NAN; N];
+        let mut next = qs.iter().map(|q| self.rank_of(*q)).zip(&mut values);
+        let mut wanted = next.next();
+        let mut below = 0u64;
+        let mut last = None;
+        for (from, to, n) in self.ranges() {
+            below = below.saturating_add(n);
+            last = Some((from, to));
+            let mut middle = None;
+            while let Some((rank, value)) = wanted.take() {
+                if below < rank {
+                    wanted = Some((rank, value));
+                    break;
+                }
+                *value = *middle.get_or_insert_with(|| self.middle(from, to).at);
+                wanted = next.next();
+            }
+            if wanted.is_none() {
+                return Some(values);
+            }
+        }
+        let (from, to) = last?;
+        let rest = wanted.into_iter().chain(next);
+        rest.for_each(|(_, value)| *value = self.middle(from, to).at);
+        Some(values)
     }
 
     /// Buckets as ranges of one code, ascending.
@@ -442,29 +480,15 @@ impl Pile {
         all.map(|(code, n)| (code, code, n))
     }
 
-    /// The range in which the value of rank `ceil(q n)` is.
+    /// `ceil(q n)`, from 1.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "counts above 2^53 make the rank round"
     )]
-    fn rank(
-        &self,
-        q: f64,
-        ranges: impl Iterator<Item = (Code, Code, u64)>,
-    ) -> Option<(Code, Code)> {
-        let rank = ((q * self.count as f64).ceil() as u64).max(1);
-        let mut below = 0u64;
-        let mut last = None;
-        for (from, to, n) in ranges {
-            below = below.saturating_add(n);
-            last = Some((from, to));
-            if below >= rank {
-                break;
-            }
-        }
-        last
+    fn rank_of(&self, q: f64) -> u64 {
+        ((q * self.count as f64).ceil() as u64).max(1)
     }
 
     /// The middle of a range of codes, narrowed by the extremes where they agree with it.
@@ -504,6 +528,20 @@ impl Pile {
     pub(super) fn stand_in(&self, from: Code, to: Code) -> Within {
         self.middle(from, to)
     }
+}
+
+/// The range in which the value of a rank is.
+fn range_at(rank: u64, ranges: impl Iterator<Item = Span>) -> Option<(Code, Code)> {
+    let mut below = 0u64;
+    let mut last = None;
+    for (from, to, n) in ranges {
+        below = below.saturating_add(n);
+        last = Some((from, to));
+        if below >= rank {
+            break;
+        }
+    }
+    last
 }
 
 /// A value that is known to be in a range.

@@ -27,9 +27,11 @@ impl Pile {
             (Some(min), Some(max)) => mean.clamp(min, max),
             _ => mean,
         };
-        let squares = each().map(|(within, n)| (within.at - mean).powi(2) * n);
-        let errors = each().map(|(within, n)| within.error().powi(2) * n);
-        let (squares, errors) = (squares.sum::<f64>(), errors.sum::<f64>());
+        let (mut squares, mut errors) = (0.0, 0.0);
+        for (within, n) in each() {
+            squares += (within.at - mean).powi(2) * n;
+            errors += within.error().powi(2) * n;
+        }
         Some(((squares / n).sqrt(), (errors / n).sqrt()))
     }
 

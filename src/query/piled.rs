@@ -24,13 +24,15 @@ impl Question<'_> {
     }
 
     pub(super) fn piled<T>(&self, ask: impl Fn(&Pile) -> Option<T>) -> Answers<T> {
-        or_nothing(self.rows(|members, cut| each_pile(members, cut, &ask)))
+        let mut last = None;
+        or_nothing(self.rows(|members, cut| each_pile(&mut last, members, cut, &ask)))
     }
 
     pub(super) fn pile_stats(&self) -> Answers<Stats> {
+        let mut last = None;
         or_nothing(self.rows(|members, cut| {
             let mut coverage = cut.coverage();
-            let stats = each_pile(members, cut, &Pile::stats)?;
+            let stats = each_pile(&mut last, members, cut, &Pile::stats)?;
             Ok(super::with_coverage(stats, &mut coverage))
         }))
     }
@@ -66,16 +68,27 @@ impl Question<'_> {
                 each_trend(members, cut, |trend| Reading::exact(trend.slope))
             });
         }
-        self.answers(|members, cut| each_pile(members, cut, &|pile| pile.reading(aggregation)))
+        let mut last = None;
+        self.answers(|members, cut| {
+            each_pile(&mut last, members, cut, &|pile| pile.reading(aggregation))
+        })
     }
 }
 
+/// Leaves beyond which a pile is not kept for the next group, whose values may be elsewhere.
+const MOST_KEPT: usize = 64;
+
+/// `last` is the pile of the group before, whose room is used again.
 fn each_pile<T>(
+    last: &mut Option<Pile>,
     members: &[Member],
     cut: &Cut<'_>,
     ask: &impl Fn(&Pile) -> Option<T>,
 ) -> Result<Vec<Option<T>>, Full> {
-    let mut pile = Pile::new(cut.schema, cut.scratch.beside(0)?);
+    let mut pile = match last.take().filter(|pile| pile.leaves() <= MOST_KEPT) {
+        Some(pile) => pile,
+        None => Pile::new(cut.schema, cut.scratch.beside(0)?),
+    };
     let mut answers = Vec::with_capacity(cut.len());
     for points in cut.steps() {
         let pieces = cut.reach.over(&points);
@@ -87,6 +100,7 @@ fn each_pile<T>(
         pile.finish(cut.reach.covered_ns(&points))?;
         answers.push(ask(&pile));
     }
+    *last = Some(pile);
     Ok(answers)
 }
 

@@ -195,6 +195,14 @@ impl<S: Shape> Selection<Histograms, S> {
         self.say(Aggregation::Quantile(q), |question| question.quantiles(q))
     }
 
+    /// Several quantiles that ascend within (0, 1), for the price of one.
+    pub(crate) fn quantiles<const N: usize>(&self, qs: [f64; N]) -> S::Of<[f64; N]>
+    where
+        S: Window,
+    {
+        self.say(Aggregation::Median, |q| q.piled(|pile| pile.quantiles(&qs)))
+    }
+
     /// Standard deviation of the values, each taken for the middle of its bucket; `eval` says by how much it may be off.
     ///
     /// ```
