@@ -48,7 +48,7 @@ fn expect(is: bool, what: &str) -> Result<(), String> {
 }
 
 /// Series of a metric, so many that some are in every shard.
-const SPREAD: u32 = 500;
+const SPREAD: u32 = 200;
 
 /// Waits for a child, for half a minute at most; `None`: it hung, and is no more.
 #[expect(unsafe_code, reason = "as `in_a_fork`")]

@@ -5,6 +5,7 @@
 
 use super::{
     name::Grain,
+    news::tell,
     series::{Cells, Entry, Kind, Series, UNOWNED},
     stripes::Stripes,
     tee::Teed,
@@ -12,7 +13,7 @@ use super::{
 use crate::{
     ledger::Part,
     model::MetricKind,
-    util::sync::{Arc, AtomicBool, AtomicU64, OnceBox},
+    util::sync::{Arc, AtomicU32, AtomicU64, OnceBox},
 };
 use metrics::{Key, Metadata, Recorder};
 use std::sync::atomic::Ordering::Relaxed;
@@ -28,18 +29,21 @@ pub(crate) enum Counter {}
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct CounterCell {
-    /// Thread that may write `owned`; nobody else ever does.
-    owner: u32,
-    /// Counts millionths: then nobody owns the cell, so that the facade's whole increments all pass `add_foreign`.
-    grain: Grain,
-    /// The series has a floor: somebody called `absolute`.
-    floored: AtomicBool,
+    /// Thread that may write `owned`; nobody else ever does. With [`FLOORED`] or [`MILLIONTHS`], nobody does any more.
+    owner: AtomicU32,
+    told: AtomicU32,
     owned: AtomicU64,
     /// Written by every other thread, while there are no stripes.
     foreign: AtomicU64,
     hung: OnceBox<Hung>,
     series: Arc<Series<Counter>>,
 }
+
+/// In `owner`: the series has a floor, as somebody called `absolute`. Its owner counts as all others do then.
+const FLOORED: u32 = 1 << 31;
+
+/// In `owner`: the cell counts millionths, so that the facade's whole increments all pass `add_foreign`.
+const MILLIONTHS: u32 = 1 << 30;
 
 /// What few cells have.
 #[derive(Debug)]
@@ -111,7 +115,7 @@ impl CounterCell {
     #[inline(always)]
     pub(crate) fn add(&self, value: u64, me: u32) {
         match self.hung.get() {
-            None if self.owner == me => self.add_owned(value),
+            None if self.is_owner(me) => self.add_owned(value),
             None => self.add_foreign(value, me),
             Some(hung) => self.add_hung(hung, value, me),
         }
@@ -121,11 +125,21 @@ impl CounterCell {
     fn add_owned(&self, value: u64) {
         let now = self.owned.load(Relaxed);
         self.owned.store(now.wrapping_add(value), Relaxed);
+        tell::<Counter>(self);
+    }
+
+    #[inline(always)]
+    fn is_owner(&self, me: u32) -> bool {
+        self.owner.load(Relaxed) == me
+    }
+
+    fn is_floored(&self) -> bool {
+        self.owner.load(Relaxed) & FLOORED != 0
     }
 
     #[inline]
     fn add_hung(&self, hung: &Hung, value: u64, me: u32) {
-        if self.owner == me && hung.stripes.get().is_none() {
+        if self.is_owner(me) && hung.stripes.get().is_none() {
             self.add_owned(value);
         } else {
             self.add_foreign(value, me);
@@ -141,7 +155,7 @@ impl CounterCell {
 
     #[inline]
     fn add_foreign(&self, value: u64, me: u32) {
-        let value = match self.grain {
+        let value = match self.grain() {
             Grain::Whole => value,
             fine @ Grain::Millionth => value.saturating_mul(fine.per_one()),
         };
@@ -155,6 +169,7 @@ impl CounterCell {
             None => self.foreign.fetch_add(value, Relaxed),
             Some(stripes) => stripes.of(me).fetch_add(value, Relaxed),
         };
+        tell::<Counter>(self);
     }
 
     /// The total is at least `value`, in grains: of racing calls the greatest wins, a smaller one changes nothing.
@@ -165,13 +180,17 @@ impl CounterCell {
             let _ = floor.first.compare_exchange(UNSET, value, Relaxed, Relaxed);
         }
         floor.value.fetch_max(value, Relaxed);
-        if !self.floored.load(Relaxed) {
-            self.floored.store(true, Relaxed);
+        if !self.is_floored() {
+            self.owner.fetch_or(FLOORED, Relaxed);
         }
+        tell::<Counter>(self);
     }
 
     pub(crate) fn grain(&self) -> Grain {
-        self.grain
+        match self.owner.load(Relaxed) & MILLIONTHS {
+            0 => Grain::Whole,
+            _ => Grain::Millionth,
+        }
     }
 
     /// What this cell holds.
@@ -187,9 +206,7 @@ impl CounterCell {
     /// Touches every cache line of the cell.
     #[inline(always)]
     pub(crate) fn peek(&self) -> u64 {
-        self.owned.load(Relaxed)
-            ^ self.foreign.load(Relaxed)
-            ^ u64::from(self.floored.load(Relaxed))
+        self.owned.load(Relaxed) ^ self.foreign.load(Relaxed) ^ u64::from(self.owner.load(Relaxed))
     }
 
     /// What threads other than the owner have written, for the tick to judge whether stripes pay.
@@ -223,7 +240,7 @@ impl CounterCell {
     pub(crate) fn absorb(&self, value: u64) {
         self.foreign.fetch_add(value, Relaxed);
         if self.series.shared.first.load(Relaxed) != UNSET {
-            self.floored.store(true, Relaxed);
+            self.owner.fetch_or(FLOORED, Relaxed);
         }
     }
 }
@@ -236,7 +253,7 @@ pub(crate) fn read(cells: &[Arc<CounterCell>]) -> CounterReading {
     let mut floored = false;
     for cell in cells {
         grown = grown.wrapping_add(cell.sum());
-        floored |= cell.floored.load(Relaxed);
+        floored |= cell.is_floored();
     }
     if floored && let Some(cell) = cells.first() {
         let (first, above) = cell.series.shared.read();
@@ -276,9 +293,12 @@ impl Kind for Counter {
         cell.hung.get()?.teed.as_ref()
     }
 
-    fn cell(owner: u32, series: Arc<Series<Self>>) -> CounterCell {
-        let floored = series.shared.first.load(Relaxed) != UNSET;
-        let grain = series.name.grain;
+    fn cell(owner: u32, series: Arc<Series<Self>>, pin: u32) -> CounterCell {
+        let is_floored = series.shared.first.load(Relaxed) != UNSET;
+        let owner = match series.name.grain {
+            Grain::Whole => owner,
+            Grain::Millionth => UNOWNED | MILLIONTHS,
+        };
         let hung = OnceBox::new();
         if let Some(tee) = &series.name.tee {
             let teed = Some(Teed::new(tee.clone()));
@@ -287,13 +307,8 @@ impl Kind for Counter {
             let _ = hung.set(Box::new(Hung { stripes, teed }));
         }
         CounterCell {
-            owner: if grain == Grain::Whole {
-                owner
-            } else {
-                UNOWNED
-            },
-            grain,
-            floored: AtomicBool::new(floored),
+            owner: AtomicU32::new(if is_floored { owner | FLOORED } else { owner }),
+            told: AtomicU32::new(pin),
             owned: AtomicU64::new(0),
             foreign: AtomicU64::new(0),
             hung,
@@ -302,7 +317,11 @@ impl Kind for Counter {
     }
 
     fn owner(cell: &CounterCell) -> u32 {
-        cell.owner
+        cell.owner.load(Relaxed) & !(FLOORED | MILLIONTHS)
+    }
+
+    fn told(cell: &CounterCell) -> &AtomicU32 {
+        &cell.told
     }
 
     fn series(cell: &CounterCell) -> &Arc<Series<Self>> {
@@ -339,7 +358,7 @@ impl metrics::CounterFn for CounterCell {
     }
 
     fn absolute(&self, value: u64) {
-        self.raise_to(value.saturating_mul(self.grain.per_one()));
+        self.raise_to(value.saturating_mul(self.grain().per_one()));
         if let Some(teed) = Counter::teed(self) {
             teed.forward(&self.series, |inner| inner.absolute(value));
         }

@@ -1,21 +1,27 @@
 //! The tick's sweep over live cells: what changed goes into the draft of a frame.
 //!
-//! In the same visit, cells of threads that are gone are folded, series that nobody holds and that have been idle for
+//! It looks at series that have news, and passes by the others, a chunk at a time. A chunk of which a series may be to evict,
+//! or to forget, is visited as a whole; and so is each one, once in a while. In the same visit, cells of threads that are gone are folded, series that nobody holds and that have been idle for
 //! long are evicted when room is needed, and evicted ones that history has forgotten are removed. The sweep holds a
 //! shard's lock for a few series at a time. What the draft has no room for stays in the cells until the next tick.
 
 use super::{
     Live,
     collect::Collector,
-    registry::{Registry, Shard, id_of},
+    news::{CHUNK, Calm, unmark},
+    registry::{Registry, Shard, id_of, pin_of},
     series::{Cells, END, Entry, Kind, Series},
 };
 use crate::{
     ledger::{Ledger, Part},
     model::frame::{CLASSES, SeriesId, class_of},
-    util::{layout, sync::Arc},
+    util::{
+        bits::{low, ones},
+        layout,
+        sync::Arc,
+    },
 };
-use std::sync::atomic::Ordering::Relaxed;
+use std::{ops::Range, sync::atomic::Ordering::Relaxed};
 
 /// What a sweep is to do.
 #[derive(Clone, Copy, Debug)]
@@ -73,19 +79,19 @@ fn sweep_kind<K: Visit>(
 ) {
     registry.begin(sweep.tick, sweep.now_ms);
     registry.visit(|shard, number, range| {
-        // The cells are all over the heap. Asking for a batch of them at once, in a loop that does nothing else, has
-        // their cache lines come together instead of one after the other.
-        let batch = shard.entries.get(range.clone()).unwrap_or_default();
-        let warm = batch.iter().map(|entry| match &entry.cells {
-            Cells::One(cell) => K::warm(cell),
-            _ => 0,
-        });
-        std::hint::black_box(warm.fold(0, std::ops::BitXor::bitxor));
-        for at in range {
-            registry.sweep_one(shard, number, at, sweep, collector, swept);
-        }
+        registry.sweep_chunk(shard, number, range, sweep, collector, swept);
     });
     registry.bury();
+}
+
+/// Ticks after which another chunk of a shard is visited as a whole, without any reason. News are not lost: but a process
+/// that was forked just as a thread of its parent told something would not hear of that cell.
+const PATROL: u32 = 16;
+
+/// Whether it is a chunk's turn to be visited as a whole.
+fn is_patrolled(tick: u32, shard: usize, chunk: usize, chunks: usize) -> bool {
+    let turn = tick.wrapping_add(low(shard as u64));
+    !cfg!(loom) && turn.is_multiple_of(PATROL) && (turn / PATROL) as usize % chunks.max(1) == chunk
 }
 
 /// How a sweep visits one series of a kind.
@@ -105,6 +111,11 @@ pub(crate) trait Visit: Kind {
 
     /// Whether threads still hold something of an evicted series; the tick must not forget it then.
     fn is_pinned(_: &Series<Self>) -> bool {
+        false
+    }
+
+    /// Whether a tick has something to do with a series also when nothing comes to it.
+    fn is_restless(_: &Entry<Self>) -> bool {
         false
     }
 
@@ -129,6 +140,80 @@ pub(crate) trait Visit: Kind {
 }
 
 impl<K: Visit> Registry<K> {
+    /// Visits what has news in a chunk, or all of it.
+    fn sweep_chunk(
+        &self,
+        shard: &mut Shard<K>,
+        number: usize,
+        places: Range<usize>,
+        sweep: Sweep,
+        to: &mut Collector,
+        swept: &mut Swept,
+    ) {
+        let chunk = places.start / CHUNK;
+        let chunks = shard.calm.len();
+        let Some(calm) = shard.calm.get(chunk).copied() else {
+            return;
+        };
+        let idle = sweep.tick.wrapping_sub(calm.since);
+        let all = calm.is_busy
+            || sweep.evict_after.is_some_and(|after| idle > after)
+            || is_patrolled(sweep.tick, number, chunk, chunks);
+        let news = self.news.take(number, chunk) | calm.again;
+        let visited = if all {
+            u64::MAX >> (CHUNK - places.len().min(CHUNK))
+        } else {
+            news
+        };
+        if visited == 0 {
+            return;
+        }
+        let batch = shard.entries.get(places.clone()).unwrap_or_default();
+        // The cells are all over the heap. Asking for a batch of them at once, in a loop that does nothing else, has
+        // their cache lines come together instead of one after the other.
+        let warm = ones(visited).map(|at| match batch.get(at).map(|entry| &entry.cells) {
+            Some(Cells::One(cell)) => K::warm(cell),
+            _ => 0,
+        });
+        std::hint::black_box(warm.fold(0, std::ops::BitXor::bitxor));
+        let mut again = 0;
+        for at in ones(visited) {
+            let is_again = self.sweep_one(shard, number, places.start + at, sweep, to, swept);
+            again |= u64::from(is_again) << at;
+        }
+        let calm = if all {
+            let batch = shard.entries.get(places).unwrap_or_default();
+            Self::calm_of(batch, sweep.tick)
+        } else {
+            calm
+        };
+        if let Some(there) = shard.calm.get_mut(chunk) {
+            *there = Calm { again, ..calm };
+        }
+    }
+
+    /// What the next ticks need to know of a chunk.
+    fn calm_of(entries: &[Entry<K>], tick: u32) -> Calm {
+        let mut calm = Calm {
+            since: tick,
+            ..Calm::default()
+        };
+        for entry in entries {
+            match entry.cells {
+                Cells::Free(_) => {}
+                Cells::One(_) | Cells::Many(_) => {
+                    let age = |touched: u32| tick.wrapping_sub(touched);
+                    if age(entry.touched) > age(calm.since) {
+                        calm.since = entry.touched;
+                    }
+                }
+                Cells::Ghost(_) | Cells::Tomb(_) => calm.is_busy = true,
+            }
+        }
+        calm
+    }
+
+    /// Visits a series; whether the next tick is to look at it again, whether it has news or not.
     fn sweep_one(
         &self,
         shard: &mut Shard<K>,
@@ -137,19 +222,24 @@ impl<K: Visit> Registry<K> {
         sweep: Sweep,
         to: &mut Collector,
         swept: &mut Swept,
-    ) {
+    ) -> bool {
         let Some(entry) = shard.entries.get_mut(at) else {
-            return;
+            return false;
         };
-        if let Cells::Free(_) = entry.cells {
-            return;
-        }
-        if let Cells::Tomb(_) = entry.cells {
-            return self.sweep_tomb(shard, number, at, sweep, swept);
+        match entry.cells {
+            Cells::Free(_) => return false,
+            Cells::Tomb(_) => {
+                self.sweep_tomb(shard, number, at, sweep, swept);
+                return false;
+            }
+            _ => {}
         }
         let id = id_of(number, at, entry.class());
         let age = sweep.tick.wrapping_sub(entry.touched);
         let again = entry.touched == sweep.before;
+        for cell in entry.cells.as_slice() {
+            unmark::<K>(cell, pin_of(id));
+        }
         match K::read(entry, id, again, to) {
             None => {
                 swept.waiting += 1;
@@ -157,6 +247,7 @@ impl<K: Visit> Registry<K> {
                     // The second look that this was is still to come.
                     entry.touched = sweep.tick;
                 }
+                true
             }
             Some(true) => {
                 entry.touched = sweep.tick;
@@ -168,8 +259,14 @@ impl<K: Visit> Registry<K> {
                 if let Cells::Many(_) = entry.cells {
                     self.take_apart(entry, id, false, sweep, to, swept);
                 }
+                true
             }
-            Some(false) => self.sweep_idle(shard, id, at, sweep, age, to, swept),
+            Some(false) => {
+                // Cells of threads that are gone wait for the patrol, which models have not.
+                let waits = cfg!(loom) && matches!(entry.cells, Cells::Many(_));
+                let is_restless = waits || K::is_restless(entry);
+                self.sweep_idle(shard, id, at, sweep, age, to, swept) || is_restless
+            }
         }
     }
 
@@ -187,9 +284,9 @@ impl<K: Visit> Registry<K> {
         age: u32,
         to: &mut Collector,
         swept: &mut Swept,
-    ) {
+    ) -> bool {
         let Some(entry) = shard.entries.get_mut(at) else {
-            return;
+            return false;
         };
         let is_evictable = sweep.evict_after.is_some_and(|after| age > after);
         match &entry.cells {
@@ -201,18 +298,16 @@ impl<K: Visit> Registry<K> {
                 } else {
                     swept.ghosts += 1;
                 }
+                false
             }
             Cells::Many(_) => self.take_apart(entry, id, is_evictable, sweep, to, swept),
-            Cells::One(_) => {
-                if is_evictable {
-                    self.take_apart(entry, id, true, sweep, to, swept);
-                }
-            }
-            Cells::Free(_) | Cells::Tomb(_) => {}
+            Cells::One(_) => is_evictable && self.take_apart(entry, id, true, sweep, to, swept),
+            Cells::Free(_) | Cells::Tomb(_) => false,
         }
     }
 
-    /// Takes cells out that nobody holds: with `all`, every one, else those whose thread is gone.
+    /// Takes cells out that nobody holds: with `all`, every one, else those whose thread is gone. Whether there was any: what it
+    /// had last goes to what is left, for the next tick.
     #[cold]
     fn take_apart(
         &self,
@@ -222,12 +317,12 @@ impl<K: Visit> Registry<K> {
         sweep: Sweep,
         to: &mut Collector,
         swept: &mut Swept,
-    ) {
+    ) -> bool {
         let Some(series) = entry.cells.series().cloned() else {
-            return;
+            return false;
         };
         if !K::has_room(to) {
-            return;
+            return false;
         }
         let mut carry = 0;
         let mut left = false;
@@ -268,13 +363,15 @@ impl<K: Visit> Registry<K> {
         drop(series);
         if left {
             K::settle(entry, id, carry, to);
+            // What is left has something new, whether it looks so or not.
+            entry.touched = sweep.tick;
             if let Cells::Ghost(series) = &entry.cells {
                 self.retract_live(&series.name);
                 self.evicted.fetch_add(1, Relaxed);
-                entry.touched = sweep.tick;
                 swept.evicted += 1;
             }
         }
+        left
     }
 
     /// One cell needs no list.

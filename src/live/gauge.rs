@@ -2,6 +2,7 @@
 //! is seen.
 
 use super::{
+    news::tell,
     series::{Entry, Kind, Series},
     tee::Teed,
 };
@@ -10,7 +11,7 @@ use crate::{
     model::MetricKind,
     util::{
         order::{key_of, value_of},
-        sync::{Arc, AtomicI64, AtomicU64},
+        sync::{Arc, AtomicI64, AtomicU32, AtomicU64},
     },
 };
 use metrics::{Key, Metadata, Recorder};
@@ -25,6 +26,7 @@ pub(crate) enum Gauge {}
 #[derive(Debug)]
 pub(crate) struct GaugeCell {
     owner: u32,
+    told: AtomicU32,
     series: Arc<Series<Gauge>>,
     teed: Option<Box<Teed<Gauge>>>,
 }
@@ -184,11 +186,14 @@ impl GaugeCell {
             return self.series.name.count_odd(1);
         }
         self.series.shared.set(value);
+        tell::<Gauge>(self);
     }
 
     #[inline]
     pub(crate) fn add(&self, by: f64) {
-        if !self.series.shared.add(by) {
+        if self.series.shared.add(by) {
+            tell::<Gauge>(self);
+        } else {
             self.series.name.count_odd(1);
         }
     }
@@ -211,11 +216,12 @@ impl Kind for Gauge {
         cell.teed.as_deref()
     }
 
-    fn cell(owner: u32, series: Arc<Series<Self>>) -> GaugeCell {
+    fn cell(owner: u32, series: Arc<Series<Self>>, pin: u32) -> GaugeCell {
         let teed = series.name.tee.as_ref();
         let teed = teed.map(|tee| Box::new(Teed::new(tee.clone())));
         GaugeCell {
             owner,
+            told: AtomicU32::new(pin),
             series,
             teed,
         }
@@ -227,6 +233,10 @@ impl Kind for Gauge {
 
     fn series(cell: &GaugeCell) -> &Arc<Series<Self>> {
         &cell.series
+    }
+
+    fn told(cell: &GaugeCell) -> &AtomicU32 {
+        &cell.told
     }
 
     fn revive(_: &GaugeCell, _: &GaugeMemory) {}

@@ -8,6 +8,7 @@ use super::{
     buckets::Buckets,
     lanes::{LaneCell, Lanes},
     name::Name,
+    news::tell,
     series::{Kind, Series},
     tally::Tally,
     tee::Teed,
@@ -20,7 +21,7 @@ use crate::{
     },
     util::{
         order::{key_of, value_of},
-        sync::{Arc, AtomicI64, AtomicU64, OnceBox, Order, order},
+        sync::{Arc, AtomicI64, AtomicU32, AtomicU64, OnceBox, Order, order},
     },
 };
 use metrics::{Key, Metadata, Recorder};
@@ -35,6 +36,7 @@ pub(crate) enum Histogram {}
 pub(crate) struct HistogramCell {
     /// Thread that may write `owned` as its single writer.
     owner: u32,
+    told: AtomicU32,
     schema: &'static Schema,
     owned: Owned,
     series: Arc<Series<Histogram>>,
@@ -392,7 +394,9 @@ impl HistogramCell {
     pub(crate) fn put_one(&self, value: f64, me: u32) {
         match self.schema.positive(value) {
             Some(code) if self.owner == me => {
-                if !self.owned.record_one(code, value) {
+                if self.owned.record_one(code, value) {
+                    tell::<Histogram>(self);
+                } else {
                     self.put(value, 1, me);
                 }
             }
@@ -408,7 +412,7 @@ impl HistogramCell {
         if let Some(lanes) = self.series.shared.lanes()
             && super::threads::in_lane(lanes, |lane| lane.record_one(code, value))
         {
-            return;
+            return tell::<Histogram>(self);
         }
         #[cfg(loom)]
         let _ = code;
@@ -440,13 +444,15 @@ impl HistogramCell {
         #[expect(clippy::cast_precision_loss, reason = "a weight above 2^53 rounds")]
         let weight = count as f64;
         if self.owner == me {
-            return self.owned.record(name, code, value, count, weight);
+            self.owned.record(name, code, value, count, weight);
+        } else {
+            let shared = &self.series.shared;
+            let record = |lane: &LaneCell| lane.record(name, code, value, count, weight);
+            if !shared.lanes().is_some_and(|lanes| in_lane(lanes, &record)) {
+                shared.record(name, code, value, count, weight);
+            }
         }
-        let shared = &self.series.shared;
-        let record = |lane: &LaneCell| lane.record(name, code, value, count, weight);
-        if !shared.lanes().is_some_and(|lanes| in_lane(lanes, &record)) {
-            shared.record(name, code, value, count, weight);
-        }
+        tell::<Histogram>(self);
     }
 
     pub(crate) fn owned(&self) -> &Owned {
@@ -471,11 +477,12 @@ impl Kind for Histogram {
         cell.teed.as_deref()
     }
 
-    fn cell(owner: u32, series: Arc<Series<Self>>) -> HistogramCell {
+    fn cell(owner: u32, series: Arc<Series<Self>>, pin: u32) -> HistogramCell {
         let teed = series.name.tee.as_ref();
         let teed = teed.map(|tee| Box::new(Teed::new(tee.clone())));
         HistogramCell {
             owner,
+            told: AtomicU32::new(pin),
             schema: series.name.schema,
             owned: Owned::default(),
             series,
@@ -489,6 +496,10 @@ impl Kind for Histogram {
 
     fn series(cell: &HistogramCell) -> &Arc<Series<Self>> {
         &cell.series
+    }
+
+    fn told(cell: &HistogramCell) -> &AtomicU32 {
+        &cell.told
     }
 
     fn begin(memory: &mut HistogramMemory, now_ms: i64) {

@@ -19,6 +19,7 @@ mod marks;
 mod models;
 mod name;
 mod names;
+mod news;
 mod offenders;
 pub(crate) mod registry;
 pub(crate) mod remove;
@@ -29,6 +30,7 @@ pub(crate) mod tee;
 #[cfg(not(loom))]
 mod threads;
 mod visit;
+mod words;
 mod zombies;
 
 #[cfg(not(loom))]

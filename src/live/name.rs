@@ -1,6 +1,6 @@
 //! What all series of one name and kind share.
 
-use super::{marks::Marks, tee::Tee};
+use super::{marks::Marks, news::News, tee::Tee};
 use crate::{
     ledger::{Ledger, Part},
     model::{frame::SeriesId, schema::Schema, shape::Fold},
@@ -37,6 +37,8 @@ pub(crate) struct Name {
     gone: AtomicBool,
     /// The recorder beside this one.
     pub(crate) tee: Option<std::sync::Arc<Tee>>,
+    /// Which series of the kind have something to tell.
+    pub(super) news: Arc<News>,
     /// Values that are not numbers, or infinite where that has no meaning.
     pub(crate) odd: Recent,
     /// Goes up with each change of what is shown of the metric that `members` does not count.
@@ -134,6 +136,7 @@ impl Name {
         grain: Grain,
         ledger: Arc<Ledger>,
         tee: Option<std::sync::Arc<Tee>>,
+        news: Arc<News>,
     ) -> Self {
         let text: std::borrow::Cow<'static, str> = key.name_shared().into();
         let address = match &text {
@@ -153,6 +156,7 @@ impl Name {
             overflow_used: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             tee,
+            news,
             odd: Recent::new(),
             turns: AtomicU64::new(0),
         }

@@ -91,6 +91,7 @@ impl<K: Kind> Registry<K> {
             grain,
             self.ledger.clone(),
             self.tee.clone(),
+            self.news.clone(),
         ));
         let claim = self.classes.claim(&Subject {
             name: text,

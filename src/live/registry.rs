@@ -9,6 +9,7 @@ use super::{
     marks::Marks,
     name::{Grain, Member, Name},
     names::NameShard,
+    news::{CHUNK, Calm, News},
     offenders::Offenders,
     series::{Cells, END, Entry, Kind, Pins, Series, UNOWNED},
     tee::Tee,
@@ -38,7 +39,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// Shards of series; the number is in the upper six bits of a [`SeriesId`]. Every lock slows a model down.
 pub(crate) const SHARDS: usize = if cfg!(loom) { 1 } else { 64 };
-const SHARD_BITS: u32 = if cfg!(loom) { 1 } else { 6 };
+pub(super) const SHARD_BITS: u32 = if cfg!(loom) { 1 } else { 6 };
 const PLACE_BITS: u32 = 32 - SHARD_BITS - CLASS_BITS;
 
 /// Shards of names.
@@ -87,6 +88,8 @@ impl Folds {
 /// Series of one shard, found by their keys' hash.
 pub(crate) struct Shard<K: Kind> {
     pub(crate) entries: Vec<Entry<K>>,
+    /// Of each chunk of entries.
+    pub(super) calm: Vec<Calm>,
     pub(super) table: Table,
     /// First free place in `entries`, or [`END`].
     pub(super) free: u32,
@@ -122,6 +125,7 @@ pub(crate) struct Registry<K: Kind> {
     pub(super) names: Box<[Mutex<NameShard<K>>]>,
     pub(super) zombies: Mutex<Vec<Zombie>>,
     pub(crate) pins: Arc<Pins>,
+    pub(super) news: Arc<News>,
     pub(crate) ledger: Arc<Ledger>,
     pub(super) seed: Seed,
     pub(super) limits: Limits,
@@ -172,6 +176,7 @@ impl<K: Kind> Registry<K> {
                 .collect(),
             zombies: Mutex::new(Vec::new()),
             pins: Arc::new(Pins::new()),
+            news: Arc::new(News::new()),
             ledger,
             seed: Seed::random(),
             limits,
@@ -246,7 +251,7 @@ impl<K: Kind> Registry<K> {
         let number = high(hash, SHARDS);
         let mut shard = fork::lock(&self.shards[number])?;
         let at = shard.find(hash, name, labels)?;
-        self.enter(&mut shard, at, me, own).ok()?;
+        self.enter(&mut shard, number, at, me, own).ok()?;
         shard.grant(number, at, me)
     }
 
@@ -296,7 +301,7 @@ impl<K: Kind> Registry<K> {
         let mut shard = fork::lock(&self.shards[number]).ok_or(Full)?;
         let at = match shard.find(wanted.hash, &name.text, wanted.labels) {
             Some(at) => {
-                self.enter(&mut shard, at, wanted.me, false)?;
+                self.enter(&mut shard, number, at, wanted.me, false)?;
                 at
             }
             None => self.admit(&mut shard, number, name, wanted)?,
@@ -305,7 +310,14 @@ impl<K: Kind> Registry<K> {
     }
 
     /// Sees to it that the series at `at` has a cell, and with `own`, if there is room, one of this thread's.
-    fn enter(&self, shard: &mut Shard<K>, at: u32, me: u32, own: bool) -> Result<(), Full> {
+    fn enter(
+        &self,
+        shard: &mut Shard<K>,
+        number: usize,
+        at: u32,
+        me: u32,
+        own: bool,
+    ) -> Result<(), Full> {
         let entry = shard.entries.get_mut(at as usize).ok_or(Full)?;
         if let Cells::Ghost(series) = &entry.cells {
             let series = series.clone();
@@ -315,19 +327,23 @@ impl<K: Kind> Registry<K> {
                 self.retract_live(&series.name);
                 return Err(full);
             }
-            let cell = K::cell(me, series);
+            let pin = pin_of(id_of(number, at as usize, entry.class()));
+            let cell = K::cell(me, series, pin);
             K::revive(&cell, &entry.memory);
             entry.cells = Cells::One(Arc::new(cell));
             entry.touched = self.now.load(Relaxed);
+            shard.look_again(at);
         } else if own && !entry.cells.as_slice().iter().any(|c| belongs::<K>(c, me)) {
             // Without room the thread goes on with a foreign cell.
-            let _ = self.promote(entry, me);
+            let pin = pin_of(id_of(number, at as usize, entry.class()));
+            let _ = self.promote(entry, me, pin);
+            shard.look_again(at);
         }
         Ok(())
     }
 
     /// Gives the thread `me` a cell of its own.
-    fn promote(&self, entry: &mut Entry<K>, me: u32) -> Result<(), Full> {
+    fn promote(&self, entry: &mut Entry<K>, me: u32, pin: u32) -> Result<(), Full> {
         let Some(series) = entry.cells.series().cloned() else {
             return Err(Full);
         };
@@ -343,7 +359,7 @@ impl<K: Kind> Registry<K> {
         };
         let bytes = Series::<K>::cell_bytes(&series.name);
         self.ledger.reserve(Part::Series, bytes + room)?;
-        let cell = Arc::new(K::cell(me, series));
+        let cell = Arc::new(K::cell(me, series, pin));
         match std::mem::replace(&mut entry.cells, Cells::Free(END)) {
             Cells::Many(mut cells) => {
                 if room > 0 {
@@ -379,16 +395,11 @@ impl<K: Kind> Registry<K> {
             self.admit_live(name)?;
         }
         let id = id_of(number, at as usize, class);
-        let capacity = shard.entries.capacity();
-        let entries = if at as usize == capacity {
-            layout::vec::<Entry<K>>(layout::grown(capacity))
-        } else {
-            0
-        };
+        let entries = shard.growth(at);
         let table = shard.table.needs().unwrap_or(0);
-        let pins = self.pins.growth(pin_of(id));
+        let words = self.growth(id);
         let mut members = fork::lock(&name.members).ok_or(Full)?;
-        let index = entries + table + pins + members.growth();
+        let index = entries + table + words.iter().sum::<usize>() + members.growth();
         let own = Series::<K>::bytes(labels) + Series::<K>::cell_bytes(name);
         let reserved = self.ledger.reserve(Part::Series, own).and_then(|()| {
             let index = self.ledger.reserve(Part::Index, index);
@@ -401,16 +412,12 @@ impl<K: Kind> Registry<K> {
             }
             return Err(full);
         }
-        if pins > 0 && !self.pins.grow(pin_of(id)) {
-            self.ledger.release(Part::Index, pins);
-        }
+        self.grow(id, words);
         let marks = Marks::of_all(&self.seed, labels);
         let place = members.add(Member { id, marks }, &self.ledger);
         drop(members);
         if entries > 0 {
-            layout::regrow(&mut shard.entries, layout::grown(capacity));
-            self.ledger
-                .release(Part::Index, layout::vec::<Entry<K>>(capacity));
+            shard.grow(&self.ledger);
         }
         insert(&mut shard.table, low(wanted.hash), at, &self.ledger);
         self.classes.enter(class);
@@ -420,11 +427,28 @@ impl<K: Kind> Registry<K> {
             shared: K::Shared::default(),
         });
         name.come_back();
-        let cell = K::cell(wanted.me, series);
+        let cell = K::cell(wanted.me, series, pin_of(id));
         let mut entry = Entry::new(cell, place, class, self.now.load(Relaxed));
         K::begin(&mut entry.memory, self.now_ms());
         shard.put(at, entry);
         Ok(at)
+    }
+
+    /// Bytes to reserve so that an id has its pin and its bit.
+    pub(super) fn growth(&self, id: SeriesId) -> [usize; 2] {
+        let pin = pin_of(id);
+        [self.pins.growth(pin), self.news.growth(pin)]
+    }
+
+    /// Gives an id its pin and its bit, for which these bytes were reserved.
+    pub(super) fn grow(&self, id: SeriesId, [pins, news]: [usize; 2]) {
+        let pin = pin_of(id);
+        if pins > 0 && !self.pins.grow(pin) {
+            self.ledger.release(Part::Index, pins);
+        }
+        if news > 0 && !self.news.grow(pin) {
+            self.ledger.release(Part::Index, news);
+        }
     }
 
     /// One more live series of `name`, if its limit allows.
@@ -447,7 +471,8 @@ impl<K: Kind> Registry<K> {
         self.live.fetch_sub(1, Relaxed);
     }
 
-    /// Visits every shard, one after another; `visit` holds the lock for at most `PER_HOLD` places.
+    /// Visits every shard, one after another, under its lock for a chunk at a time. What comes to a chunk after its visit is not
+    /// met.
     pub(crate) fn visit(
         &self,
         mut visit: impl FnMut(&mut Shard<K>, usize, std::ops::Range<usize>),
@@ -463,9 +488,8 @@ impl<K: Kind> Registry<K> {
                 if from >= end {
                     break;
                 }
-                let to = end.min(from + PER_HOLD);
-                visit(&mut shard, number, from..to);
-                from = to;
+                visit(&mut shard, number, from..end.min(from + CHUNK));
+                from += CHUNK;
             }
         }
     }
@@ -601,13 +625,11 @@ impl<K: Kind> Registry<K> {
     }
 }
 
-/// Places that a visit looks at before it lets others have the lock.
-const PER_HOLD: usize = 64;
-
 impl<K: Kind> Shard<K> {
     fn new() -> Self {
         Self {
             entries: Vec::new(),
+            calm: Vec::new(),
             table: Table::new(),
             free: END,
         }
@@ -645,7 +667,50 @@ impl<K: Kind> Shard<K> {
         }
     }
 
+    /// Bytes to reserve before there is something at the place `at`; with any, [`grow`](Self::grow) is to be called.
+    pub(super) fn growth(&self, at: u32) -> usize {
+        let capacity = self.entries.capacity();
+        if at as usize == capacity {
+            Self::room(layout::grown(capacity))
+        } else {
+            0
+        }
+    }
+
+    /// Moves to where there is more room.
+    pub(super) fn grow(&mut self, ledger: &Ledger) {
+        let before = self.entries.capacity();
+        let larger = layout::grown(before);
+        layout::regrow(&mut self.entries, larger);
+        layout::regrow(&mut self.calm, larger.div_ceil(CHUNK));
+        ledger.release(Part::Index, Self::room(before));
+    }
+
+    /// Bytes of so many places.
+    fn room(capacity: usize) -> usize {
+        layout::vec::<Entry<K>>(capacity) + layout::vec::<Calm>(capacity.div_ceil(CHUNK))
+    }
+
+    /// The next tick is to look at the series at `at`, whether it has news or not.
+    pub(super) fn look_again(&mut self, at: u32) {
+        let at = at as usize;
+        if let Some(calm) = self.calm.get_mut(at / CHUNK) {
+            calm.again |= 1 << (at % CHUNK);
+        }
+    }
+
+    /// Every tick is to look at the chunk of the place `at`, until it finds nothing to do there.
+    pub(super) fn visit_each_tick(&mut self, at: u32) {
+        if let Some(calm) = self.calm.get_mut(at as usize / CHUNK) {
+            calm.is_busy = true;
+        }
+    }
+
     pub(super) fn put(&mut self, at: u32, entry: Entry<K>) {
+        if self.calm.len() <= at as usize / CHUNK {
+            self.calm.push(Calm::UNKNOWN);
+        }
+        self.look_again(at);
         match self.entries.get_mut(at as usize) {
             Some(place) => {
                 if let Cells::Free(next) = place.cells {

@@ -8,13 +8,14 @@ use super::{
     Name,
     drain::{Sweep, Swept, Visit},
     key::OVERFLOW,
+    news::unmark,
     registry::{Registry, Shard, id_of, insert, pin_of, split_id},
     series::{Cells, END, Entry, Series},
 };
 use crate::{
     ledger::{Full, Part},
     model::frame::SeriesId,
-    util::{bits::low, fork, layout, sync::Arc},
+    util::{bits::low, fork, sync::Arc},
 };
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -56,10 +57,15 @@ impl<K: Visit> Registry<K> {
 
     /// Totals start again at zero. The caller sees to it that no sweep runs.
     pub(crate) fn reset(&self, id: SeriesId) {
-        self.with(id, |entry| {
+        let (number, at) = split_id(id);
+        let Some(mut shard) = self.shards.get(number).and_then(fork::lock) else {
+            return;
+        };
+        if let Some(entry) = shard.entries.get_mut(at) {
             K::reset(entry);
             K::begin(&mut entry.memory, self.now_ms());
-        });
+            shard.look_again(low(at as u64));
+        }
     }
 
     /// The series is gone, with all that history has of it; what is recorded through a handle that somebody holds is a new
@@ -103,6 +109,7 @@ impl<K: Visit> Registry<K> {
         entry.touched = self.now.load(Relaxed);
         entry.memory = K::Memory::default();
         entry.cells = Cells::Tomb(Some(series));
+        shard.visit_each_tick(low(at as u64));
         Ok(())
     }
 
@@ -190,7 +197,12 @@ impl<K: Visit> Registry<K> {
         if *series.labels == *OVERFLOW {
             series.name.forget_overflow();
         }
+        // What its cells tell from now on, they tell of the new id.
+        for cell in cells.as_slice() {
+            unmark::<K>(cell, pin_of(id));
+        }
         shard.put(to, Entry::moved(cells, memory, place, class, now));
+        shard.visit_each_tick(low(at as u64));
         self.forgotten.fetch_add(1, Relaxed);
         Ok(())
     }
@@ -207,25 +219,17 @@ impl<K: Visit> Registry<K> {
         let old = id_of(number, at, entry.class());
         let to = shard.vacant()?;
         let id = id_of(number, to as usize, entry.class());
-        let capacity = shard.entries.capacity();
-        let entries = if to as usize == capacity {
-            layout::vec::<Entry<K>>(layout::grown(capacity))
-        } else {
-            0
-        };
-        let pins = self.pins.growth(pin_of(id));
-        self.ledger.reserve(Part::Index, entries + pins)?;
+        let entries = shard.growth(to);
+        let words = self.growth(id);
+        let bytes = entries + words.iter().sum::<usize>();
+        self.ledger.reserve(Part::Index, bytes)?;
         if self.haunt(old, entry.cells.as_slice()).is_err() {
-            self.ledger.release(Part::Index, entries + pins);
+            self.ledger.release(Part::Index, bytes);
             return Err(Full);
         }
-        if pins > 0 && !self.pins.grow(pin_of(id)) {
-            self.ledger.release(Part::Index, pins);
-        }
+        self.grow(id, words);
         if entries > 0 {
-            layout::regrow(&mut shard.entries, layout::grown(capacity));
-            self.ledger
-                .release(Part::Index, layout::vec::<Entry<K>>(capacity));
+            shard.grow(&self.ledger);
         }
         Ok((to, id))
     }

@@ -1,6 +1,6 @@
 //! What one series is, for every kind: its key, its cells, and what the tick remembers of it.
 
-use super::{name::Name, tee::Teed};
+use super::{name::Name, tee::Teed, words::Words};
 use crate::{
     ledger::Part,
     model::{
@@ -10,7 +10,7 @@ use crate::{
     util::{
         bits::low,
         layout,
-        sync::{Arc, AtomicU32, OnceBox, Order, Weak, order},
+        sync::{Arc, AtomicU32, Order, Weak, order},
     },
 };
 use metrics::{Key, Metadata, Recorder};
@@ -30,11 +30,15 @@ pub(crate) trait Kind: Sized + Send + Sync + 'static {
     /// What the tick saw last.
     type Memory: Default + Send + std::fmt::Debug;
 
-    fn cell(owner: u32, series: Arc<Series<Self>>) -> Self::Cell;
+    /// `pin`: see [`super::registry::pin_of`].
+    fn cell(owner: u32, series: Arc<Series<Self>>, pin: u32) -> Self::Cell;
 
     fn owner(cell: &Self::Cell) -> u32;
 
     fn series(cell: &Self::Cell) -> &Arc<Series<Self>>;
+
+    /// Whether the cell has told the tick that there is something new: see [`super::news`].
+    fn told(cell: &Self::Cell) -> &AtomicU32;
 
     /// A handle of another recorder.
     type Handle: Send + Sync;
@@ -111,7 +115,10 @@ pub(crate) enum Cells<K: Kind> {
 }
 
 /// Owner of a cell without a single writer; no thread has this id, and none without an id passes for it.
-pub(crate) const UNOWNED: u32 = u32::MAX;
+pub(crate) const UNOWNED: u32 = (1 << 30) - 1;
+
+#[cfg(not(loom))]
+const _: () = assert!(crate::util::thread::MOST < UNOWNED);
 
 /// Bit of `Entry::standing`.
 const DORMANT: u32 = 1 << CLASS_BITS;
@@ -214,52 +221,33 @@ impl<K: Kind> Entry<K> {
 /// there is one, the cell stays charged.
 #[derive(Debug)]
 pub(crate) struct Pins {
-    /// Chunk `c` has `FIRST << c` words.
-    chunks: [OnceBox<Box<[AtomicU32]>>; 20],
+    words: Words<AtomicU32, FIRST_PINS>,
     /// How many pins were ever added, wrapping: whether one was while others were counted.
     pub(crate) added: AtomicU32,
 }
 
-const FIRST: usize = if cfg!(loom) { 8 } else { 256 };
+const FIRST_PINS: usize = if cfg!(loom) { 8 } else { 256 };
 
 impl Pins {
     pub(crate) fn new() -> Self {
         Self {
-            chunks: std::array::from_fn(|_| OnceBox::new()),
+            words: Words::new(),
             added: AtomicU32::new(0),
         }
     }
 
-    /// Chunk of pin `at`, and its place there.
-    fn find(at: u32) -> (usize, usize) {
-        let n = at as usize / FIRST + 1;
-        let chunk = n.ilog2() as usize;
-        (chunk, at as usize - FIRST * ((1 << chunk) - 1))
-    }
-
     /// Bytes to reserve so that pin `at` exists; 0 when it does.
     pub(crate) fn growth(&self, at: u32) -> usize {
-        let (chunk, _) = Self::find(at);
-        match self.chunks.get(chunk) {
-            Some(chunk_cell) if chunk_cell.get().is_none() => {
-                layout::vec::<AtomicU32>(FIRST << chunk) + size_of::<Box<[AtomicU32]>>()
-            }
-            _ => 0,
-        }
+        self.words.growth(at as usize)
     }
 
     /// Makes pin `at` exist. False: another thread was faster, and the reserved bytes are to be given back.
     pub(crate) fn grow(&self, at: u32) -> bool {
-        let (chunk, _) = Self::find(at);
-        let words = (0..FIRST << chunk).map(|_| AtomicU32::new(0)).collect();
-        self.chunks
-            .get(chunk)
-            .is_some_and(|cell| cell.set(Box::new(words)).is_ok())
+        self.words.grow(at as usize)
     }
 
     pub(crate) fn word(&self, at: u32) -> Option<&AtomicU32> {
-        let (chunk, place) = Self::find(at);
-        self.chunks.get(chunk)?.get()?.get(place)
+        self.words.get(at as usize)
     }
 }
 
@@ -306,21 +294,3 @@ pub(crate) const HANDLES_GONE: Order = order("HANDLES_GONE", Acquire);
 
 /// A weak reference to a cell, as a cache slot keeps it.
 pub(crate) type WeakCell<K> = Weak<<K as Kind>::Cell>;
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pins_fill_their_chunks_without_gaps() {
-        assert_eq!(Pins::find(0), (0, 0));
-        assert_eq!(Pins::find(255), (0, 255));
-        assert_eq!(Pins::find(256), (1, 0));
-        assert_eq!(Pins::find(767), (1, 511));
-        assert_eq!(Pins::find(768), (2, 0));
-        let pins = Pins::new();
-        assert!(pins.growth(700) > 0 && pins.word(700).is_none());
-        assert!(pins.grow(700) && !pins.grow(701));
-        assert!(pins.word(700).is_some() && pins.growth(256) == 0);
-    }
-}

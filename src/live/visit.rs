@@ -341,6 +341,12 @@ impl Visit for Histogram {
         lanes.is_some_and(|lanes| !lanes.lock().is_empty())
     }
 
+    /// Lanes that nobody uses go after a while.
+    fn is_restless(entry: &Entry<Self>) -> bool {
+        let series = entry.cells.series();
+        series.is_some_and(|series| series.shared.lanes().is_some())
+    }
+
     fn has_room(to: &mut Collector) -> bool {
         let Collector { draft, ledger, .. } = to;
         room(&mut draft.histograms.0, 1, ledger)

@@ -7,8 +7,11 @@ use std::{
     thread::{Builder, JoinHandle},
 };
 
-/// Id of nobody: a thread that has not asked yet, or one of those after the four-billionth. No cell has such an owner.
+/// Id of nobody: a thread that has not asked yet, or one of those after the billionth. No cell has such an owner.
 pub(crate) const NOBODY: u32 = 0;
+
+/// The greatest id: cells keep something else beside it.
+pub(crate) const MOST: u32 = (1 << 30) - 2;
 
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
@@ -23,7 +26,7 @@ pub(crate) fn me() -> u32 {
     ME.get()
 }
 
-/// Gives this thread an id if it has none, never [`u32::MAX`]. Ids are never reused: when they run out, threads stay
+/// Gives this thread an id if it has none, at most [`MOST`]. Ids are never reused: when they run out, threads stay
 /// nobody and record through the shared words, which is right and a little slower.
 pub(crate) fn introduce() -> u32 {
     let mine = ME.get();
@@ -32,8 +35,8 @@ pub(crate) fn introduce() -> u32 {
     }
     let id = NEXT
         .fetch_update(Relaxed, Relaxed, |next| match next {
-            u32::MAX => None,
-            next => Some(next + 1),
+            0..=MOST => Some(next + 1),
+            _ => None,
         })
         .unwrap_or(NOBODY);
     ME.set(id);

@@ -145,12 +145,6 @@ fn promotion_and_folding_lose_no_record() {
     check(promotion_against_sweeps);
 }
 
-#[test]
-#[should_panic(expected = "lost")]
-fn folding_needs_the_release_of_a_dropped_handle() {
-    check_weakened(ARC_RELEASE, promotion_against_sweeps);
-}
-
 /// The tick forgets an evicted series while a thread wants it back.
 fn forgetting_against_revival() {
     let live = store(LIMITS);

@@ -29,6 +29,7 @@ pub(crate) enum Change {
     Sub,
     Min,
     Max,
+    Or,
     Swap,
 }
 
@@ -88,6 +89,7 @@ macro_rules! numbers {
                     Change::Sub => self.fetch_sub(value, order),
                     Change::Min => self.fetch_min(value, order),
                     Change::Max => self.fetch_max(value, order),
+                    Change::Or => self.fetch_or(value, order),
                     Change::Swap => self.swap(value, order),
                 }
             }
@@ -98,6 +100,7 @@ macro_rules! numbers {
                     Change::Sub => before.wrapping_sub(value),
                     Change::Min => before.min(value),
                     Change::Max => before.max(value),
+                    Change::Or => before | value,
                     Change::Swap => value,
                 }
             }
@@ -188,6 +191,11 @@ impl<W: Number> Atomic<W> {
     #[track_caller]
     pub(crate) fn fetch_add(&self, value: W::Value, order: impl Into<Order>) -> W::Value {
         self.change(Change::Add, value, order)
+    }
+
+    #[track_caller]
+    pub(crate) fn fetch_or(&self, value: W::Value, order: impl Into<Order>) -> W::Value {
+        self.change(Change::Or, value, order)
     }
 
     #[track_caller]
