@@ -34,7 +34,7 @@ fn declared(text: &str) -> impl Iterator<Item = Declared<'_>> {
         let docs = above
             .lines()
             .rev()
-            .map_while(|line| line.strip_prefix("///"));
+            .map_while(|line| line.trim_start().strip_prefix("///"));
         let docs: Vec<&str> = docs.collect();
         let docs: String = docs.into_iter().rev().collect();
         let note = docs

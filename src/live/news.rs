@@ -13,7 +13,7 @@ use super::{
     series::Kind,
     words::Words,
 };
-use crate::util::sync::{AtomicU32, AtomicU64, Order, order};
+use crate::util::sync::{AtomicU64, Order, order};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// Series of a shard whose bits are in one word, and which the tick visits together.
@@ -31,20 +31,6 @@ pub(crate) const NEWS_SET: Order = order("NEWS_SET", Release);
 ///
 /// ORDERING: partner of [`NEWS_SET`].
 pub(crate) const NEWS_READ: Order = order("NEWS_READ", Acquire);
-
-/// A record looks whether its cell has told; in models.
-///
-/// ORDERING: a model may see an old mark for ever, and a tick an old count, where a processor shows them after some nanoseconds.
-/// So the models have both look at the newest mark: a record that finds it is seen by the tick that takes it away. Partner:
-/// [`UNMARKED`].
-#[cfg(loom)]
-pub(crate) const LOOKED: Order = order("LOOKED", Release);
-
-/// The tick has a cell tell again; in models.
-///
-/// ORDERING: partner of [`LOOKED`].
-#[cfg(loom)]
-pub(crate) const UNMARKED: Order = order("UNMARKED", Acquire);
 
 /// Bits of all series of a kind.
 #[derive(Debug)]
@@ -102,20 +88,9 @@ fn word(shard: usize, chunk: usize) -> usize {
 /// The cell has something new.
 #[inline(always)]
 pub(super) fn tell<K: Kind>(cell: &K::Cell) {
-    if look(K::told(cell)) != TOLD {
+    if marks::look(K::told(cell)) != TOLD {
         tell_now::<K>(cell);
     }
-}
-
-#[cfg(not(loom))]
-#[inline(always)]
-fn look(told: &AtomicU32) -> u32 {
-    told.load(Relaxed)
-}
-
-#[cfg(loom)]
-fn look(told: &AtomicU32) -> u32 {
-    told.fetch_add(0, LOOKED)
 }
 
 #[cold]
@@ -138,18 +113,54 @@ fn tell_now<K: Kind>(cell: &K::Cell) {
 }
 
 /// The next record of the cell is to tell.
-#[cfg(not(loom))]
 #[inline]
 pub(super) fn unmark<K: Kind>(cell: &K::Cell, pin: u32) {
-    let told = K::told(cell);
-    if told.load(Relaxed) != pin {
-        told.store(pin, Relaxed);
+    marks::clear(K::told(cell), pin);
+}
+
+/// How marks are read and taken away.
+#[cfg(not(loom))]
+mod marks {
+    use crate::util::sync::AtomicU32;
+    use std::sync::atomic::Ordering::Relaxed;
+
+    #[inline(always)]
+    pub(super) fn look(told: &AtomicU32) -> u32 {
+        told.load(Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn clear(told: &AtomicU32, pin: u32) {
+        if told.load(Relaxed) != pin {
+            told.store(pin, Relaxed);
+        }
     }
 }
 
+/// A model may see an old mark for ever, and a tick an old count, where a processor shows them after some nanoseconds. So in models
+/// both look at the newest mark.
 #[cfg(loom)]
-pub(super) fn unmark<K: Kind>(cell: &K::Cell, pin: u32) {
-    K::told(cell).swap(pin, UNMARKED);
+pub(super) mod marks {
+    use crate::util::sync::{AtomicU32, Order, order};
+    use std::sync::atomic::Ordering::{Acquire, Release};
+
+    /// A record looks whether its cell has told.
+    ///
+    /// ORDERING: a record that finds a mark is seen by the tick that takes it away. Partner: [`UNMARKED`].
+    pub(crate) const LOOKED: Order = order("LOOKED", Release);
+
+    /// The tick has a cell tell again.
+    ///
+    /// ORDERING: partner of [`LOOKED`].
+    pub(crate) const UNMARKED: Order = order("UNMARKED", Acquire);
+
+    pub(in crate::live) fn look(told: &AtomicU32) -> u32 {
+        told.fetch_add(0, LOOKED)
+    }
+
+    pub(in crate::live) fn clear(told: &AtomicU32, pin: u32) {
+        told.swap(pin, UNMARKED);
+    }
 }
 
 /// What the tick knows of a chunk of series that it does not visit.

@@ -57,12 +57,7 @@ fn check(model: fn()) {
 
 /// As [`check`], with an ordering that is only `Relaxed`; for tests that should panic.
 fn check_weakened(order: Order, model: fn()) {
-    let _weak = Weakened::new([order; 2]);
-    check(model);
-}
-
-fn check_weakened_both(orders: [Order; 2], model: fn()) {
-    let _weak = Weakened::new(orders);
+    let _weak = Weakened::new(order);
     check(model);
 }
 

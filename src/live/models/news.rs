@@ -1,6 +1,9 @@
 //! News: what is recorded reaches a tick that looks at nothing else.
 
-use super::super::news::{LOOKED, NEWS_READ, NEWS_SET, News, UNMARKED};
+use super::super::news::{
+    NEWS_READ, NEWS_SET, News,
+    marks::{LOOKED, UNMARKED},
+};
 use super::{FROM, LIMITS, Ticker, check, check_weakened, key, store};
 use crate::util::sync::{Arc, AtomicU64};
 use loom::thread;

@@ -1,6 +1,6 @@
 //! Pins: a dead cell is charged for as long as a cache slot keeps its memory, and no longer.
 
-use super::super::news::LOOKED;
+use super::super::news::marks::LOOKED;
 use super::super::{
     Counter, Live,
     series::{
@@ -9,14 +9,13 @@ use super::super::{
     },
 };
 use super::{
-    AMPLE, FROM, LIMITS, Ticker, admit, cache, check, check_weakened, check_weakened_both,
-    hand_out, key, store,
+    AMPLE, FROM, LIMITS, Ticker, admit, cache, check, check_weakened, hand_out, key, store,
 };
 use crate::{
     ledger::{Ledger, Part},
     util::{
         layout,
-        sync::{ARC_WEAK_ACQUIRE, ARC_WEAK_RELEASE, Arc, quietly},
+        sync::{ARC_WEAK_ACQUIRE, ARC_WEAK_RELEASE, Arc, Weakened, quietly},
     },
 };
 use loom::thread;
@@ -150,7 +149,8 @@ fn an_eviction_sees_every_pin() {
 #[should_panic(expected = "still in use")]
 fn eviction_needs_to_see_what_other_holders_did() {
     // What a model knows of marks would say enough of the record that was before them.
-    check_weakened_both([HANDLES_GONE, LOOKED], acquaintance_against_eviction);
+    let _beside = Weakened::beside(LOOKED);
+    check_weakened(HANDLES_GONE, acquaintance_against_eviction);
 }
 
 /// One thread's cache pins a dead cell. Another's gets to know the next cell of the series, if `comes`, and ends.

@@ -22,14 +22,21 @@ thread_local! {
     static WEAK: Cell<[&'static str; 2]> = const { Cell::new([""; 2]) };
 }
 
-/// While it lives, two orderings are no better than `Relaxed`; they may be one.
+/// While it lives, an ordering is no better than `Relaxed`.
 #[cfg(test)]
 pub(crate) struct Weakened(());
 
 #[cfg(test)]
 impl Weakened {
-    pub(crate) fn new(orders: [Order; 2]) -> Self {
-        WEAK.set(orders.map(|order| order.name));
+    pub(crate) fn new(order: Order) -> Self {
+        let [_, other] = WEAK.get();
+        WEAK.set([order.name, other]);
+        Self(())
+    }
+
+    /// A second one, beside that of [`new`](Self::new).
+    pub(crate) fn beside(order: Order) -> Self {
+        WEAK.set(["", order.name]);
         Self(())
     }
 }
