@@ -9,8 +9,9 @@ use super::{
     Live,
     collect::Collector,
     news::{CHUNK, Calm, unmark},
-    registry::{Registry, Shard, id_of, pin_of},
+    registry::{Registry, id_of, pin_of},
     series::{Cells, END, Entry, Kind, Series},
+    shard::Shard,
 };
 use crate::{
     ledger::{Ledger, Part},

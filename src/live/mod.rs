@@ -3,6 +3,7 @@
 //! A macro call registers every time, so the lookup is what counts: a hit in the thread's cache takes no lock and
 //! allocates nothing. The handle protocol is described in `DESIGN.md`, step by step.
 
+mod admit;
 mod buckets;
 mod cache;
 pub(crate) mod classes;
@@ -24,6 +25,7 @@ mod offenders;
 pub(crate) mod registry;
 pub(crate) mod remove;
 mod series;
+mod shard;
 mod stripes;
 mod tally;
 pub(crate) mod tee;

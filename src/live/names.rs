@@ -1,10 +1,12 @@
 //! Names of one kind: admitted by the limit and the ledger, each with the overflow series for what its own limit refuses.
 
 use super::{
+    admit::Wanted,
     key,
     name::{Grain, Name},
-    registry::{Grant, NAME_SHARDS, Registry, Wanted, high, insert},
+    registry::{Grant, NAME_SHARDS, Registry, high},
     series::{END, Kind},
+    shard::insert,
 };
 use crate::{
     ledger::Part,

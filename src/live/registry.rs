@@ -1,17 +1,19 @@
-//! From keys to cells: admission, promotion, eviction. One registry a kind.
+//! From keys to cells. One registry a kind.
 //!
 //! Locks, in the order in which they may be taken: a shard of names, the retention rules, a shard of series, the members of
 //! a name. All are held for a few steps only. Recording through a handle takes none of them.
 
 use super::{
+    admit::Wanted,
     classes::Classes,
     key,
     marks::Marks,
-    name::{Grain, Member, Name},
+    name::Name,
     names::NameShard,
-    news::{CHUNK, Calm, News},
+    news::{CHUNK, News},
     offenders::Offenders,
     series::{Cells, END, Entry, Kind, Pins, Series, UNOWNED},
+    shard::Shard,
     tee::Tee,
     zombies::Zombie,
 };
@@ -31,7 +33,6 @@ use crate::{
         layout,
         recent::Recent,
         sync::{Arc, AtomicU32, AtomicU64, AtomicUsize, Mutex},
-        table::Table,
     },
 };
 use metrics::{Key, Metadata};
@@ -40,7 +41,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Shards of series; the number is in the upper six bits of a [`SeriesId`]. Every lock slows a model down.
 pub(crate) const SHARDS: usize = if cfg!(loom) { 1 } else { 64 };
 pub(super) const SHARD_BITS: u32 = if cfg!(loom) { 1 } else { 6 };
-const PLACE_BITS: u32 = 32 - SHARD_BITS - CLASS_BITS;
+pub(super) const PLACE_BITS: u32 = 32 - SHARD_BITS - CLASS_BITS;
 
 /// Shards of names.
 pub(super) const NAME_SHARDS: usize = if cfg!(loom) { 1 } else { 16 };
@@ -85,38 +86,11 @@ impl Folds {
     }
 }
 
-/// Series of one shard, found by their keys' hash.
-pub(crate) struct Shard<K: Kind> {
-    pub(crate) entries: Vec<Entry<K>>,
-    /// Of each chunk of entries.
-    pub(super) calm: Vec<Calm>,
-    pub(super) table: Table,
-    /// First free place in `entries`, or [`END`].
-    pub(super) free: u32,
-}
-
-/// Whether a thread needs no cell of its own beside this one. Millionths have no owner, or each hit would ask for one.
-fn belongs<K: Kind>(cell: &K::Cell, me: u32) -> bool {
-    K::owner(cell) == me || K::series(cell).name.grain != Grain::Whole
-}
-
 /// A cell handed out.
 pub(crate) struct Grant<K: Kind> {
     pub(crate) cell: Arc<K::Cell>,
     /// The series, if the caller may cache the cell; else it is an overflow cell for a key that must not be kept.
     pub(crate) id: Option<SeriesId>,
-}
-
-/// A series that is asked for, and made if there is none.
-pub(super) struct Wanted<'a> {
-    /// Canonical bytes.
-    pub(super) labels: &'a [u8],
-    /// Of name and labels.
-    pub(super) hash: u64,
-    /// Its retention class, if it is new.
-    pub(super) class: usize,
-    /// The thread that owns its cell, if it is new.
-    pub(super) me: u32,
 }
 
 /// All series of a kind.
@@ -309,168 +283,6 @@ impl<K: Kind> Registry<K> {
         shard.grant(number, at, wanted.me).ok_or(Full)
     }
 
-    /// Sees to it that the series at `at` has a cell, and with `own`, if there is room, one of this thread's.
-    fn enter(
-        &self,
-        shard: &mut Shard<K>,
-        number: usize,
-        at: u32,
-        me: u32,
-        own: bool,
-    ) -> Result<(), Full> {
-        let entry = shard.entries.get_mut(at as usize).ok_or(Full)?;
-        if let Cells::Ghost(series) = &entry.cells {
-            let series = series.clone();
-            self.admit_live(&series.name)?;
-            let bytes = Series::<K>::cell_bytes(&series.name);
-            if let Err(full) = self.ledger.reserve(Part::Series, bytes) {
-                self.retract_live(&series.name);
-                return Err(full);
-            }
-            let pin = pin_of(id_of(number, at as usize, entry.class()));
-            let cell = K::cell(me, series, pin);
-            K::revive(&cell, &entry.memory);
-            entry.cells = Cells::One(Arc::new(cell));
-            entry.touched = self.now.load(Relaxed);
-            shard.look_again(at);
-        } else if own && !entry.cells.as_slice().iter().any(|c| belongs::<K>(c, me)) {
-            // Without room the thread goes on with a foreign cell.
-            let pin = pin_of(id_of(number, at as usize, entry.class()));
-            let _ = self.promote(entry, me, pin);
-            shard.look_again(at);
-        }
-        Ok(())
-    }
-
-    /// Gives the thread `me` a cell of its own.
-    fn promote(&self, entry: &mut Entry<K>, me: u32, pin: u32) -> Result<(), Full> {
-        let Some(series) = entry.cells.series().cloned() else {
-            return Err(Full);
-        };
-        let (len, capacity) = match &entry.cells {
-            Cells::Many(cells) => (cells.len(), cells.capacity()),
-            _ => (1, 0),
-        };
-        let larger = capacity + 4;
-        let room = match capacity {
-            0 => layout::vec::<Arc<K::Cell>>(larger) + size_of::<Vec<Arc<K::Cell>>>(),
-            _ if len == capacity => layout::vec::<Arc<K::Cell>>(larger),
-            _ => 0,
-        };
-        let bytes = Series::<K>::cell_bytes(&series.name);
-        self.ledger.reserve(Part::Series, bytes + room)?;
-        let cell = Arc::new(K::cell(me, series, pin));
-        match std::mem::replace(&mut entry.cells, Cells::Free(END)) {
-            Cells::Many(mut cells) => {
-                if room > 0 {
-                    layout::regrow(&mut cells, larger);
-                    self.ledger
-                        .release(Part::Series, layout::vec::<Arc<K::Cell>>(capacity));
-                }
-                cells.push(cell);
-                entry.cells = Cells::Many(cells);
-            }
-            Cells::One(first) => {
-                let mut cells = Vec::with_capacity(larger);
-                cells.push(first);
-                cells.push(cell);
-                entry.cells = Cells::Many(Box::new(cells));
-            }
-            other => entry.cells = other,
-        }
-        Ok(())
-    }
-
-    /// Adds a series, all or nothing; gives its place.
-    fn admit(
-        &self,
-        shard: &mut Shard<K>,
-        number: usize,
-        name: &Arc<Name>,
-        wanted: &Wanted<'_>,
-    ) -> Result<u32, Full> {
-        let Wanted { labels, class, .. } = *wanted;
-        let at = shard.vacant()?;
-        if labels != key::OVERFLOW {
-            self.admit_live(name)?;
-        }
-        let id = id_of(number, at as usize, class);
-        let entries = shard.growth(at);
-        let table = shard.table.needs().unwrap_or(0);
-        let words = self.growth(id);
-        let mut members = fork::lock(&name.members).ok_or(Full)?;
-        let index = entries + table + words.iter().sum::<usize>() + members.growth();
-        let own = Series::<K>::bytes(labels) + Series::<K>::cell_bytes(name);
-        let reserved = self.ledger.reserve(Part::Series, own).and_then(|()| {
-            let index = self.ledger.reserve(Part::Index, index);
-            index.inspect_err(|_| self.ledger.release(Part::Series, own))
-        });
-        if let Err(full) = reserved {
-            drop(members);
-            if labels != key::OVERFLOW {
-                self.retract_live(name);
-            }
-            return Err(full);
-        }
-        self.grow(id, words);
-        let marks = Marks::of_all(&self.seed, labels);
-        let place = members.add(Member { id, marks }, &self.ledger);
-        drop(members);
-        if entries > 0 {
-            shard.grow(&self.ledger);
-        }
-        insert(&mut shard.table, low(wanted.hash), at, &self.ledger);
-        self.classes.enter(class);
-        let series = Arc::new(Series {
-            name: name.clone(),
-            labels: labels.into(),
-            shared: K::Shared::default(),
-        });
-        name.come_back();
-        let cell = K::cell(wanted.me, series, pin_of(id));
-        let mut entry = Entry::new(cell, place, class, self.now.load(Relaxed));
-        K::begin(&mut entry.memory, self.now_ms());
-        shard.put(at, entry);
-        Ok(at)
-    }
-
-    /// Bytes to reserve so that an id has its pin and its bit.
-    pub(super) fn growth(&self, id: SeriesId) -> [usize; 2] {
-        let pin = pin_of(id);
-        [self.pins.growth(pin), self.news.growth(pin)]
-    }
-
-    /// Gives an id its pin and its bit, for which these bytes were reserved.
-    pub(super) fn grow(&self, id: SeriesId, [pins, news]: [usize; 2]) {
-        let pin = pin_of(id);
-        if pins > 0 && !self.pins.grow(pin) {
-            self.ledger.release(Part::Index, pins);
-        }
-        if news > 0 && !self.news.grow(pin) {
-            self.ledger.release(Part::Index, news);
-        }
-    }
-
-    /// One more live series of `name`, if its limit allows.
-    fn admit_live(&self, name: &Name) -> Result<(), Full> {
-        let mut members = fork::lock(&name.members).ok_or(Full)?;
-        if members.live >= self.limits.series_per_metric {
-            return Err(Full);
-        }
-        members.live += 1;
-        members.changed();
-        self.live.fetch_add(1, Relaxed);
-        Ok(())
-    }
-
-    pub(crate) fn retract_live(&self, name: &Name) {
-        if let Some(mut members) = fork::lock(&name.members) {
-            members.live = members.live.saturating_sub(1);
-            members.changed();
-        }
-        self.live.fetch_sub(1, Relaxed);
-    }
-
     /// Visits every shard, one after another, under its lock for a chunk at a time. What comes to a chunk after its visit is not
     /// met.
     pub(crate) fn visit(
@@ -622,113 +434,6 @@ impl<K: Kind> Registry<K> {
     /// When the newest sweep began, or the store: what is registered now has nothing that was recorded before.
     pub(crate) fn now_ms(&self) -> i64 {
         self.now_ms.load(Relaxed)
-    }
-}
-
-impl<K: Kind> Shard<K> {
-    fn new() -> Self {
-        Self {
-            entries: Vec::new(),
-            calm: Vec::new(),
-            table: Table::new(),
-            free: END,
-        }
-    }
-
-    /// The place of a series.
-    fn find(&self, hash: u64, name: &str, labels: &[u8]) -> Option<u32> {
-        self.table.find(low(hash), |at| {
-            let series = self.entries.get(at as usize).and_then(|e| e.cells.series());
-            series.is_some_and(|series| series.is(name, labels))
-        })
-    }
-
-    /// A cell of the series at a place: the thread's own, or else the first.
-    fn grant(&self, number: usize, at: u32, me: u32) -> Option<Grant<K>> {
-        let entry = self.entries.get(at as usize)?;
-        let cells = entry.cells.as_slice();
-        let mine = cells.iter().find(|cell| K::owner(cell) == me);
-        Some(Grant {
-            cell: mine.or(cells.first())?.clone(),
-            id: Some(id_of(number, at as usize, entry.class())),
-        })
-    }
-
-    /// Where the next series goes.
-    pub(super) fn vacant(&self) -> Result<u32, Full> {
-        let at = match self.free {
-            END => u32::try_from(self.entries.len()).map_err(|_| Full)?,
-            free => free,
-        };
-        if at < (1 << PLACE_BITS) - 1 {
-            Ok(at)
-        } else {
-            Err(Full)
-        }
-    }
-
-    /// Bytes to reserve before there is something at the place `at`; with any, [`grow`](Self::grow) is to be called.
-    pub(super) fn growth(&self, at: u32) -> usize {
-        let capacity = self.entries.capacity();
-        if at as usize == capacity {
-            Self::room(layout::grown(capacity))
-        } else {
-            0
-        }
-    }
-
-    /// Moves to where there is more room.
-    pub(super) fn grow(&mut self, ledger: &Ledger) {
-        let before = self.entries.capacity();
-        let larger = layout::grown(before);
-        layout::regrow(&mut self.entries, larger);
-        layout::regrow(&mut self.calm, larger.div_ceil(CHUNK));
-        ledger.release(Part::Index, Self::room(before));
-    }
-
-    /// Bytes of so many places.
-    fn room(capacity: usize) -> usize {
-        layout::vec::<Entry<K>>(capacity) + layout::vec::<Calm>(capacity.div_ceil(CHUNK))
-    }
-
-    /// The next tick is to look at the series at `at`, whether it has news or not.
-    pub(super) fn look_again(&mut self, at: u32) {
-        let at = at as usize;
-        if let Some(calm) = self.calm.get_mut(at / CHUNK) {
-            calm.again |= 1 << (at % CHUNK);
-        }
-    }
-
-    /// Every tick is to look at the chunk of the place `at`, until it finds nothing to do there.
-    pub(super) fn visit_each_tick(&mut self, at: u32) {
-        if let Some(calm) = self.calm.get_mut(at as usize / CHUNK) {
-            calm.is_busy = true;
-        }
-    }
-
-    pub(super) fn put(&mut self, at: u32, entry: Entry<K>) {
-        if self.calm.len() <= at as usize / CHUNK {
-            self.calm.push(Calm::UNKNOWN);
-        }
-        self.look_again(at);
-        match self.entries.get_mut(at as usize) {
-            Some(place) => {
-                if let Cells::Free(next) = place.cells {
-                    self.free = next;
-                }
-                *place = entry;
-            }
-            None => self.entries.push(entry),
-        }
-    }
-}
-
-/// Inserts into a table whose growth the caller has reserved, and gives back what the old one took.
-pub(super) fn insert(table: &mut Table, hash: u32, at: u32, ledger: &Ledger) {
-    let before = table.bytes();
-    table.insert(hash, at);
-    if table.bytes() != before {
-        ledger.release(Part::Index, before);
     }
 }
 

@@ -9,8 +9,9 @@ use super::{
     drain::{Sweep, Swept, Visit},
     key::OVERFLOW,
     news::unmark,
-    registry::{Registry, Shard, id_of, insert, pin_of, split_id},
+    registry::{Registry, id_of, pin_of, split_id},
     series::{Cells, END, Entry, Series},
+    shard::{Shard, insert},
 };
 use crate::{
     ledger::{Full, Part},
