@@ -516,6 +516,15 @@ fn bad_targets_are_refused_at_the_call() {
         );
     }
     let (_recorder, recall) = Recall::builder().build().unwrap();
+    // In the text form, as it comes in files: it failed at each try, and of a target without TLS, too.
+    let pem = "-----BEGIN CERTIFICATE-----\n";
+    let plain = http(&says("HTTP/1.1 204 None\r\n\r\n")).root_certificate(pem);
+    assert_eq!(plain.run().unwrap().status, Some(204));
+    let error = recall.probe(plain).unwrap_err();
+    assert!(error.is_invalid(), "{error}");
+    for part in ["root certificate 1", "of 28 bytes", "DER"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
     let probe = Probe::tcp("localhost:1").unwrap().every(Duration::ZERO);
     assert!(recall.probe(probe).unwrap_err().to_string().contains("0ns"));
 }

@@ -28,6 +28,9 @@ set -e
 mount --bind "$RECALL_TEST_MACHINE/stat" /proc/stat
 mount --bind "$RECALL_TEST_MACHINE/meminfo" /proc/meminfo
 mount -t tmpfs -o size=8m none "$RECALL_TEST_MACHINE/disk"
+mount -t tmpfs -o size=1m none "$RECALL_TEST_MACHINE/image"
+head -c 1M /dev/zero >"$RECALL_TEST_MACHINE/image/file"
+mount -o remount,ro "$RECALL_TEST_MACHINE/image"
 mount --bind "$RECALL_TEST_MACHINE/mounts" "/proc/$$/mounts"
 exec "$0" --exact inside_of_the_machine --ignored --nocapture
 "#;
@@ -82,9 +85,14 @@ impl Machine {
     }
 
     fn mounts(&self) {
-        let mountpoint = self.directory.join("disk");
-        let line = format!("/dev/machine {} ext4 rw 0 0\n", mountpoint.display());
-        self.write("mounts", &line);
+        let line = |name: &str, options| {
+            let mountpoint = self.directory.join(name);
+            format!("/dev/{name} {} ext4 {options} 0 0\n", mountpoint.display())
+        };
+        self.write(
+            "mounts",
+            &[line("disk", "rw"), line("image", "ro")].concat(),
+        );
     }
 }
 
@@ -93,7 +101,9 @@ fn ready_made_rules_fire_and_resolve_on_what_the_collectors_read() {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let directory = directory.join(format!("machine-{}", std::process::id()));
     let _ = fs::remove_dir_all(&directory);
-    fs::create_dir_all(directory.join("disk")).unwrap();
+    for name in ["disk", "image"] {
+        fs::create_dir_all(directory.join(name)).unwrap();
+    }
     let mut machine = Machine::new(&directory);
     machine.cpu(0);
     machine.memory(0);
@@ -169,6 +179,9 @@ fn inside_of_the_machine() {
     let of = |name: &str| store.recall.gauges(name).current();
     assert_eq!(of("system_memory_utilization_ratio"), Some(0.5));
     assert_eq!(of("system_filesystem_fullest_ratio"), Some(0.125));
+    // An image that is full, as programs come in, is there and no reason to wake anybody.
+    let image = store.recall.gauges("system_filesystem_utilization_ratio");
+    assert_eq!(image.label("device", "/dev/image").current(), Some(1.0));
     let cpu = of("system_cpu_usage_ratio").unwrap();
     assert!((cpu - 0.4).abs() < 1e-6, "{cpu}");
 }

@@ -135,21 +135,27 @@ pub(super) fn connect(
 ) -> Result<Connection, Failure> {
     let addresses = resolve(host, port, deadline, report)?;
     let before = deadline.passed();
+    let stream = connect_to(&addresses, deadline);
+    report.connect += deadline.passed().saturating_sub(before);
+    Ok(Connection {
+        stream: stream?,
+        deadline: deadline.clone(),
+    })
+}
+
+/// Each address has its share of the time that is left, so that the first one, of a network that swallows everything, leaves some for
+/// the others.
+fn connect_to(addresses: &[SocketAddr], deadline: &Deadline) -> Result<TcpStream, Failure> {
     let mut last = None;
-    for address in addresses {
+    for (address, others) in addresses.iter().zip((0..addresses.len()).rev()) {
         let left = deadline.left_in(Phase::Connect)?;
-        match TcpStream::connect_timeout(&address, left) {
-            Ok(stream) => {
-                report.connect += deadline.passed().saturating_sub(before);
-                return Ok(Connection {
-                    stream,
-                    deadline: deadline.clone(),
-                });
-            }
+        let to_come = u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1);
+        let share = (left / to_come).max(Duration::from_millis(1));
+        match TcpStream::connect_timeout(address, share) {
+            Ok(stream) => return Ok(stream),
             Err(error) => last = Some(deadline.failed(Phase::Connect, &error)),
         }
     }
-    report.connect += deadline.passed().saturating_sub(before);
     Err(last.unwrap_or_else(|| Failure::new(Cause::Other, Phase::Connect, "no address")))
 }
 
@@ -204,6 +210,19 @@ impl Write for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The first one had all of the time: a service with an address of each family was down where one of them leads nowhere.
+    #[test]
+    fn an_address_that_leads_nowhere_leaves_time_for_the_next() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        // For documentation: nobody answers, if it is not refused at once.
+        let nowhere = SocketAddr::from(([192, 0, 2, 1], 9));
+        let addresses = [nowhere, listener.local_addr().unwrap()];
+        let deadline = Deadline::new(&Clock::default(), Duration::from_secs(2));
+        let stream = connect_to(&addresses, &deadline).unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), addresses[1]);
+        assert!(connect_to(&[], &deadline).is_err());
+    }
 
     #[test]
     fn a_resolver_that_hangs_has_no_more_than_so_many_threads() {

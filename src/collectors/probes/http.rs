@@ -19,7 +19,12 @@ use std::{
 
 const MOST_REDIRECTS: u32 = 10;
 
-pub(super) fn tls_config(roots: &[Vec<u8>]) -> Result<ClientConfig, Failure> {
+/// Whether a certificate can be a root.
+pub(super) fn check_root(der: &[u8]) -> Result<(), rustls::Error> {
+    RootCertStore::empty().add(CertificateDer::from_slice(der))
+}
+
+fn tls_config(roots: &[Vec<u8>]) -> Result<ClientConfig, Failure> {
     let wrong = |error: rustls::Error| Failure::new(Cause::Other, Phase::Tls, error);
     let mut store = RootCertStore::empty();
     store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
@@ -37,12 +42,19 @@ pub(super) fn tls_config(roots: &[Vec<u8>]) -> Result<ClientConfig, Failure> {
 
 pub(super) fn get(
     url: &Url,
-    tls: &Arc<ClientConfig>,
+    roots: &[Vec<u8>],
     deadline: &Deadline,
     report: &mut Report,
 ) -> Result<(), Failure> {
     let mut url = url.clone();
+    // Made for the first that needs it: of most targets nobody does.
+    let mut tls = None;
     loop {
+        let tls = match &mut tls {
+            _ if !url.is_tls => None,
+            Some(tls) => Some(&*tls),
+            none => Some(&*none.insert(Arc::new(tls_config(roots)?))),
+        };
         let head = get_once(&url, tls, deadline, report)?;
         match (head.status, head.location) {
             (301 | 302 | 303 | 307 | 308, Some(location)) => {
@@ -68,14 +80,14 @@ impl<T: Read + Write> Duplex for T {}
 
 fn get_once(
     url: &Url,
-    tls: &Arc<ClientConfig>,
+    tls: Option<&Arc<ClientConfig>>,
     deadline: &Deadline,
     report: &mut Report,
 ) -> Result<Head, Failure> {
     report.status = None;
     report.certificate_expiry = None;
     let connection = connect(&url.host, url.port, deadline, report)?;
-    let mut stream: Box<dyn Duplex> = if url.is_tls {
+    let mut stream: Box<dyn Duplex> = if let Some(tls) = tls {
         let before = deadline.passed();
         let secured = secure(url, connection, tls, deadline);
         report.tls += deadline.passed().saturating_sub(before);

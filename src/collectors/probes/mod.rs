@@ -37,7 +37,7 @@ use crate::{
     util::text::Shown,
 };
 use metrics::{counter, gauge};
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 /// What is tried, and for how long.
 #[derive(Clone, Debug)]
@@ -285,10 +285,7 @@ impl Probe {
         match &self.what {
             What::Dns(host) => connect::resolve(host, 0, deadline, report).map(drop),
             What::Tcp(host, port) => connect::connect(host, *port, deadline, report).map(drop),
-            What::Http(url) => {
-                let tls = http::tls_config(&self.roots)?;
-                http::get(url, &Arc::new(tls), deadline, report)
-            }
+            What::Http(url) => http::get(url, &self.roots, deadline, report),
         }
     }
 }
@@ -300,8 +297,18 @@ impl Recall {
     ///
     /// # Errors
     ///
-    /// As [`collect_as`](Recall::collect_as); the collector is called `probe` and the target.
+    /// When a [`root_certificate`](Probe::root_certificate) is none. Also as [`collect_as`](Recall::collect_as); the collector is
+    /// called `probe` and the target.
     pub fn probe(&self, probe: Probe) -> Result<Collecting, Error> {
+        for (nth, root) in (1..).zip(&probe.roots) {
+            http::check_root(root).map_err(|error| {
+                Error::invalid(format!(
+                    "root certificate {nth} of the probe `{}`, of {} bytes: {error}; allowed is a certificate in DER",
+                    Shown(&probe.target),
+                    root.len()
+                ))
+            })?;
+        }
         let name = format!("probe {}", probe.target);
         self.collect(Prober { name, probe })
     }

@@ -72,7 +72,7 @@ impl Url {
 
     /// Where a redirect leads.
     pub(super) fn join(&self, location: &str) -> Result<Self, Error> {
-        if location.contains("://") {
+        if is_absolute(location) {
             return Self::parse(location);
         }
         let scheme = if self.is_tls { "https" } else { "http" };
@@ -81,13 +81,22 @@ impl Url {
         }
         let before = self.path.split('?').next().unwrap_or_default();
         let directory = before.rfind('/').map_or("/", |at| &before[..=at]);
-        let path = if location.starts_with('/') {
-            String::new()
-        } else {
-            directory.to_owned()
+        let path = match location.bytes().next() {
+            Some(b'/') => "",
+            // Of the same page.
+            Some(b'?') => before,
+            None | Some(b'#') => &self.path,
+            Some(_) => directory,
         };
         Self::parse(&format!("{scheme}://{}{path}{location}", self.authority))
     }
+}
+
+/// Whether a reference begins with a scheme. Paths and queries may have `://` in them, too.
+fn is_absolute(reference: &str) -> bool {
+    let scheme = reference.split_once("://").map(|(scheme, _)| scheme);
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    scheme.is_some_and(|scheme| !scheme.is_empty() && scheme.bytes().all(is_word))
 }
 
 pub(super) fn check_host(host: &str) -> Result<(), Error> {
@@ -145,6 +154,12 @@ mod tests {
         assert_eq!(to("/x").path, "/x");
         assert_eq!(to("x").path, "/a/x");
         assert_eq!(to("https://other/").host, "other");
+        assert_eq!(to("//other:81/x").authority, "other:81");
+        // As logins have it: this was taken for a target of another scheme, and the probe failed.
+        assert_eq!(to("/login?next=http://x/").path, "/login?next=http://x/");
+        assert_eq!(to("?page=2").path, "/a/b?page=2");
+        assert_eq!(to("#top"), url);
+        assert!(url.join("ftp://x/").is_err() && url.join("http://").is_err());
         assert_eq!(Url::parse("http://[::1]/").unwrap().port, 80);
         for wrong in [
             "",

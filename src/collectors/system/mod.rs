@@ -22,7 +22,7 @@
 //! | `system_cgroup_memory_usage_bytes` | gauge | B | what that group uses, its files in memory included | memory |
 //! | `system_filesystem_usage_bytes{device,mountpoint,type,state}` | gauge | B | `used` and `free` to users who are not root | filesystems |
 //! | `system_filesystem_utilization_ratio{device,mountpoint,type}` | gauge | 1 | share that is used | filesystems |
-//! | `system_filesystem_fullest_ratio` | gauge | 1 | that of the fullest one, for alerts | filesystems |
+//! | `system_filesystem_fullest_ratio` | gauge | 1 | that of the fullest one that can be written to, for alerts | filesystems |
 //! | `system_disk_io_bytes_total{device,direction}` | counter | B | `read` and `write`; a device once, however often it is mounted | disks |
 //! | `system_network_io_bytes_total{device,direction}` | counter | B | `receive` and `transmit` | network |
 //! | `system_network_packets_total{device,direction}` | counter | 1 | packets | network |

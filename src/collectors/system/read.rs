@@ -57,6 +57,8 @@ pub struct Disk {
     pub mountpoint: PathBuf,
     /// As in `ext4`.
     pub kind: String,
+    /// Nothing can be written to it.
+    pub is_read_only: bool,
     /// All of its space.
     pub total_bytes: u64,
     /// What is free to users who are not root.
@@ -137,6 +139,7 @@ impl Disks {
                 device: disk.name().to_string_lossy().into_owned(),
                 mountpoint: disk.mount_point().to_owned(),
                 kind: disk.file_system().to_string_lossy().into_owned(),
+                is_read_only: disk.is_read_only(),
                 total_bytes: disk.total_space(),
                 available_bytes: disk.available_space().min(disk.total_space()),
                 read_bytes: usage.total_read_bytes,

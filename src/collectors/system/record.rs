@@ -152,7 +152,10 @@ fn record_space(disks: &[Disk]) {
         with("used").set(float(used));
         with("free").set(float(disk.available_bytes));
         gauge!("system_filesystem_utilization_ratio", &labels()).set(share);
-        fullest = Some(share.max(fullest.unwrap_or(0.0)));
+        // An image is full from the first day, and nobody can make room in it.
+        if !disk.is_read_only {
+            fullest = Some(share.max(fullest.unwrap_or(0.0)));
+        }
     }
     if let Some(fullest) = fullest {
         gauge!("system_filesystem_fullest_ratio").set(fullest);
@@ -164,7 +167,7 @@ fn record_io(disks: &[Disk]) {
     for disk in disks {
         // Each mount of a device tells what all of them did; one that never did anything is none.
         let is_first = seen.insert(&disk.device);
-        if !is_first || disk.read_bytes + disk.written_bytes == 0 {
+        if !is_first || (disk.read_bytes == 0 && disk.written_bytes == 0) {
             continue;
         }
         let with = |direction: &'static str| counter!("system_disk_io_bytes_total", "device" => disk.device.clone(), "direction" => direction);
@@ -309,7 +312,7 @@ const DESCRIBED: &[Described] = &[
         Group::Filesystems,
         "system_filesystem_fullest_ratio",
         None,
-        "Share that is used of the fullest file system.",
+        "Share that is used of the fullest file system that can be written to.",
     ),
     (
         Group::Disks,
