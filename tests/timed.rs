@@ -4,10 +4,13 @@
 mod counting;
 
 mod common;
+#[path = "common/once.rs"]
+mod once;
 
 use common::Store;
 use counting::Counting;
 use metrics_recall::{MetricKind, Value, secs, timed};
+use once::Once;
 use std::{
     cell::Cell,
     fmt::{Debug, Display},
@@ -55,22 +58,6 @@ fn run<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Pending once.
-#[derive(Default)]
-struct Once(bool);
-
-impl Future for Once {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        if std::mem::replace(&mut self.0, true) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    }
-}
-
 /// Says what it is for.
 #[timed]
 #[must_use]
@@ -101,6 +88,43 @@ async fn fetch(text: &str) -> Result<String, Box<dyn std::error::Error>> {
 #[timed]
 async fn nothing() {
     Once::default().await;
+}
+
+/// Outputs of which an `async` block has to be told, without a word of any lint.
+mod told {
+    use metrics_recall::timed;
+    use std::{convert::Infallible, error::Error};
+
+    #[timed]
+    pub async fn empty() {}
+
+    #[timed]
+    pub async fn never() -> Infallible {
+        std::future::pending().await
+    }
+
+    #[timed(result)]
+    pub async fn boxed(text: &str) -> Result<u32, Box<dyn Error>> {
+        let n: u32 = text.parse()?;
+        Ok(n)
+    }
+
+    #[timed]
+    pub async fn coerced() -> Box<dyn Fn() -> u32> {
+        Box::new(|| 7)
+    }
+}
+
+#[test]
+fn outputs_are_told_to_the_block_that_makes_them() {
+    let seen = counted(|| {
+        run(told::empty());
+        assert_eq!(run(told::boxed("12")).unwrap(), 12);
+        assert!(run(told::boxed("x")).is_err());
+        assert_eq!(run(told::coerced())(), 7);
+        drop(told::never());
+    });
+    assert_eq!(seen.len(), 4, "{seen:?}");
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! `#[timed(alloc)]`: each call has what it asked the allocator for, to the byte, on whatever threads it ran.
 
 mod common;
+#[path = "common/once.rs"]
+mod once;
 
 use common::Store;
 use metrics_recall::{MetricKind, Value, alloc::CountingAllocator, secs, timed};
+use once::Once;
 use std::{
     cell::Cell,
     hint::black_box,
@@ -41,22 +44,6 @@ fn rows(expected: &[(&str, u64, f64)]) -> Vec<(String, u64, f64)> {
 
 fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
-}
-
-/// Pending once.
-#[derive(Default)]
-struct Once(bool);
-
-impl Future for Once {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        if std::mem::replace(&mut self.0, true) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    }
 }
 
 fn block(bytes: usize) -> Vec<u8> {
