@@ -1,8 +1,9 @@
 //! Each reason of `health()`: caused, read (it names the metric, the number and the knob), and gone when its cause is.
 //!
-//! Those that need a process of their own are beside what causes them: a fork in `fork`, an allocator that emits in
-//! `allocator`, another recorder in `occupied` and `tee`, a macro of another version in `other_version`; collectors in
-//! `collectors`, sidecars in `http_life`.
+//! Those that need a process of their own are beside what causes them: a fork in `fork` and `fork_locks`, an allocator that
+//! emits or ticks in `allocator`, another recorder in `occupied`, `unheard` and `tee`, a macro of another version in
+//! `other_version`; collectors in `collectors`, sidecars in `http_life`. What nobody can cause from outside is in unit tests:
+//! a tick that panics, a watch that does, an answer that breaks, a control group with little memory.
 
 mod common;
 

@@ -12,7 +12,11 @@ use self::{
     function::{Item, Step},
 };
 use super::lexis::position;
+use crate::util::text::clip;
 use std::fmt;
+
+/// Bytes of a text that is made of one.
+const MOST: usize = 8 << 10;
 
 /// A template that was understood.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +96,8 @@ impl Template {
         size_of_val(&*self.0) + self.0.iter().map(piece).sum::<usize>()
     }
 
-    /// The text for these labels and this value.
+    /// The text for these labels and this value. A long one is cut: values of labels come from outside, and a template may
+    /// have the same one hundreds of times.
     pub(crate) fn render<'a>(&self, label: impl Fn(&str) -> Option<&'a str>, value: f64) -> String {
         let mut out = String::new();
         for piece in &self.0 {
@@ -110,6 +115,12 @@ impl Template {
                     }
                     out.push_str(&item.text());
                 }
+            }
+            if out.len() > MOST {
+                let end = clip(&out, MOST).len();
+                out.truncate(end);
+                out.push('…');
+                break;
             }
         }
         out
@@ -149,6 +160,22 @@ mod tests {
     fn render(text: &str, value: f64) -> String {
         let template = Template::parse(text).unwrap_or_else(|e| panic!("{text}: {e}"));
         template.render(|name| (name == "route").then_some("/pay"), value)
+    }
+
+    /// With labels of some kilobytes, an event's texts were megabytes before they were charged.
+    #[test]
+    fn a_text_is_cut_where_labels_make_it_huge() {
+        let template = Template::parse(&"{{ $labels.path }}".repeat(200)).unwrap();
+        let path = "äöü".repeat(600);
+        let text = template.render(|_| Some(&path), 0.0);
+        assert!(text.ends_with('…') && text.starts_with(&path));
+        assert!(
+            (MOST - 2..=MOST + 3).contains(&text.len()),
+            "{}",
+            text.len()
+        );
+        let short = Template::parse("{{ $labels.path }}").unwrap();
+        assert_eq!(short.render(|_| Some(&path), 0.0), path);
     }
 
     #[test]
