@@ -1,22 +1,25 @@
 //! The composition root: from what the user chose to a running store.
 
+mod alerts;
+mod beside;
+
+use self::{
+    alerts::{AlertConfig, subscribe},
+    beside::Beside,
+};
 #[cfg(feature = "http")]
 use crate::http::ServeOptions;
 use crate::{
-    alerts::{AlertEvent, AlertRule},
     clock::Clock,
     collectors::Collecting,
     config::{Config, HistogramRule, MemoryProfile, ProfileConfig, RetentionRule},
     error::Error,
     handle::Recall,
-    live::tee::{self, Chore, Tee},
     recorder::RecallRecorder,
 };
-use metrics::Recorder;
 use parking_lot::Mutex;
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
@@ -45,47 +48,8 @@ pub struct RecallBuilder {
     beside: Beside,
 }
 
-/// Recorders that are fed as this one is.
-#[derive(Default)]
-struct Beside {
-    recorders: Vec<Box<dyn Recorder + Send + Sync>>,
-    chores: Vec<Chore>,
-}
-
-impl std::fmt::Debug for Beside {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} recorders", self.recorders.len())
-    }
-}
-
-impl Beside {
-    fn tee(self) -> Option<Arc<Tee>> {
-        let inner = tee::together(self.recorders)?;
-        Some(Arc::new(Tee::new(inner, self.chores)))
-    }
-}
-
 /// Begins to collect something.
 type Collect = fn(&Recall) -> Result<Collecting, Error>;
-
-/// A callback.
-type OnAlert = Box<dyn FnMut(&AlertEvent) + Send>;
-
-/// Rules and callbacks that the store begins with.
-#[derive(Default)]
-struct AlertConfig {
-    rules: Vec<AlertRule>,
-    /// Locked by nobody; callbacks alone are not `Sync`, and a builder is.
-    callbacks: Mutex<Vec<OnAlert>>,
-    without_own: bool,
-}
-
-impl std::fmt::Debug for AlertConfig {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (rules, callbacks) = (self.rules.len(), self.callbacks.lock().len());
-        write!(f, "{rules} rules, {callbacks} callbacks")
-    }
-}
 
 impl Recall {
     /// A builder with the defaults of [`MemoryProfile::Production`].
@@ -226,53 +190,6 @@ impl RecallBuilder {
         self
     }
 
-    /// A rule that the store begins with, and that [`Alerts::reset`](crate::Alerts::reset) brings back. Called again, one
-    /// more. Default: only the store's own rules, about its memory, its series, its ticks and its callbacks.
-    ///
-    /// ```
-    /// use metrics_recall::{AlertRule, Condition, Recall, mins};
-    ///
-    /// let slow = Condition::histograms("checkout_seconds").over(mins(5)).quantile(0.99).above(0.5);
-    /// let (_recorder, recall) = Recall::builder()
-    ///     .alert(AlertRule::new("SlowCheckout").when(slow))
-    ///     .on_alert(|event| eprintln!("{event}"))
-    ///     .build()?;
-    /// assert!(recall.alerts().rules().iter().any(|rule| rule.name == "SlowCheckout"));
-    /// # Ok::<(), metrics_recall::Error>(())
-    /// ```
-    pub fn alert(mut self, rule: AlertRule) -> Self {
-        self.alerts.rules.push(rule);
-        self
-    }
-
-    /// Calls `f` with every alert event, on a thread of its own, until the store is gone or shut down. Called again, one
-    /// more. Default: nobody is called.
-    pub fn on_alert(mut self, f: impl FnMut(&AlertEvent) + Send + 'static) -> Self {
-        self.alerts.callbacks.get_mut().push(Box::new(f));
-        self
-    }
-
-    /// Logs every alert event through `tracing`, those of the store's own rules too: firing as a warning or an error, as the
-    /// rule's severity has it, everything else as information. In a program that never had a subscriber of `tracing`, whoever
-    /// logs for the crate `log` gets them as records, with the target `metrics_recall::alerts`. Default: nothing is logged.
-    ///
-    /// ```no_run
-    /// // With `tracing_subscriber::fmt::init()`, or `env_logger::init()`:
-    /// let recall = metrics_recall::Recall::builder().log_alerts().install()?;
-    /// # Ok::<(), metrics_recall::Error>(())
-    /// ```
-    #[cfg(feature = "tracing")]
-    pub fn log_alerts(self) -> Self {
-        self.on_alert(crate::alerts::log)
-    }
-
-    /// Whether the store has rules of its own, whose names begin with `Recall`. Each can also be switched by
-    /// [`Alerts::disable`](crate::Alerts::disable). Default: yes.
-    pub fn own_alerts(mut self, yes: bool) -> Self {
-        self.alerts.without_own = !yes;
-        self
-    }
-
     /// Serves the store at an address, as [`Recall::serve`] does, for as long as it lives. Called again, at one more.
     /// Default: nothing is served.
     ///
@@ -319,64 +236,6 @@ impl RecallBuilder {
     pub fn collect_process(mut self) -> Self {
         self.collects.push(Recall::collect_process);
         self
-    }
-
-    /// Feeds another recorder, too: an exporter that the program has, say. Called again, one more. Default: none.
-    ///
-    /// The other recorder is asked for a handle once for each thread and series, and not with each macro call; the handle is
-    /// kept beside ours, and made anew when nobody used it for two seconds, or two ticks if they are longer. So its own
-    /// idle timeout, of three seconds or more, makes no handle deaf. It gets the series as this store has them: labels
-    /// sorted, without empty ones, and keys that a limit refuses as their metric's overflow series. A panic of it is
-    /// caught and named in [`Recall::health`]. What it keeps is not in the memory budget.
-    ///
-    /// ```
-    /// use metrics_exporter_prometheus::PrometheusBuilder;
-    ///
-    /// let exporter = PrometheusBuilder::new().build_recorder();
-    /// let scrape = exporter.handle();
-    /// let (recorder, recall) = metrics_recall::Recall::builder().tee(exporter).build()?;
-    /// recorder.scope(|| metrics::counter!("orders_total").increment(3));
-    /// assert_eq!(recall.counters("orders_total").total(), Some(3));
-    /// assert!(scrape.render().contains("orders_total 3"));
-    /// # Ok::<(), metrics_recall::Error>(())
-    /// ```
-    pub fn tee(mut self, recorder: impl Recorder + Send + Sync + 'static) -> Self {
-        self.beside.recorders.push(Box::new(recorder));
-        self
-    }
-
-    /// As [`tee`](Self::tee), for `metrics-exporter-prometheus`: gives the builder back, and the exporter's handle, whose
-    /// `render` is served as before.
-    ///
-    /// Every five seconds a tick does the exporter's upkeep. So histograms that nobody scrapes do not grow, and no runtime
-    /// is needed. The exporter's own listener and push gateway are not started; serve `handle.render()`.
-    ///
-    /// # Errors
-    ///
-    /// None so far. The signature leaves room for what later versions of the exporter may refuse.
-    ///
-    /// ```
-    /// use metrics_exporter_prometheus::PrometheusBuilder;
-    ///
-    /// let builder = metrics_recall::Recall::builder();
-    /// let (builder, handle) = builder.prometheus_exporter(PrometheusBuilder::new())?;
-    /// let (recorder, _recall) = builder.build()?; // in a program: `.install()?`
-    /// recorder.scope(|| metrics::counter!("orders_total").increment(3));
-    /// assert!(handle.render().contains("orders_total 3"));
-    /// # Ok::<(), metrics_recall::Error>(())
-    /// ```
-    #[cfg(feature = "prometheus-exporter")]
-    pub fn prometheus_exporter(
-        mut self,
-        exporter: metrics_exporter_prometheus::PrometheusBuilder,
-    ) -> Result<(Self, metrics_exporter_prometheus::PrometheusHandle), Error> {
-        let recorder = exporter.build_recorder();
-        let handle = recorder.handle();
-        let upkeep = handle.clone();
-        self.beside
-            .chores
-            .push(Box::new(move || upkeep.run_upkeep()));
-        Ok((self.tee(recorder), handle))
     }
 
     /// A panic writes a [dump](Recall::dump) to `path`, over whatever is there, with its message and place: as much as the
@@ -541,11 +400,4 @@ fn serve(recall: &Recall, all: Vec<(String, ServeOptions)>) -> Result<(), Error>
 fn collect(recall: &Recall, all: &[Collect]) -> Result<(), Error> {
     all.iter()
         .try_for_each(|collect| collect(recall).map(Collecting::detach))
-}
-
-/// Subscribes callbacks for as long as the store lives.
-fn subscribe(recall: &Recall, callbacks: Vec<OnAlert>) {
-    for callback in callbacks {
-        recall.alerts().subscribe(callback).detach();
-    }
 }
