@@ -72,7 +72,7 @@ impl AlertRule {
         Self::share("DiskFull", gauge.as_ref(), 0.85)
     }
 
-    /// CPU, memory and the fullest file system of the machine, as `collect_system` (feature `system`) names them: the three
+    /// CPU, memory and the fullest file system that can be written to, as `collect_system` (feature `system`) names them: the three
     /// rules above for `system_cpu_usage_ratio`, `system_memory_utilization_ratio` and `system_filesystem_fullest_ratio`.
     ///
     /// ```

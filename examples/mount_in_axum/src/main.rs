@@ -13,7 +13,7 @@ use axum::{
 };
 use http_body_util::{BodyExt, Empty};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use metrics::{counter, histogram};
+use metrics::{counter, describe_counter, describe_histogram, histogram};
 use metrics_recall::{HttpRequest, Recall};
 use std::{env, error::Error, process::ExitCode, time::Instant};
 use tokio::{net::TcpListener, task::spawn_blocking};
@@ -36,6 +36,8 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
         }
     };
     let recall = Recall::builder().install()?;
+    describe_counter!("payments_total", "Payments that were taken.");
+    describe_histogram!("pay_seconds", "Time of a payment.");
     // Whatever the service does to protect a path protects this one.
     let mut mounted = Router::new()
         .route("/recall/", any(answer))
