@@ -52,9 +52,9 @@ impl<K: Kind> Registry<K> {
                 return Err(full);
             }
             let pin = pin_of(id_of(number, at as usize, entry.class()));
-            let cell = K::cell(me, series, pin);
+            let cell = K::cell(me, series.clone(), pin);
             K::revive(&cell, &entry.memory);
-            entry.cells = Cells::One(Arc::new(cell));
+            entry.cells = Cells::One(series, Arc::new(cell));
             entry.touched = self.now.load(Relaxed);
             shard.look_again(at);
         } else if own && !entry.cells.as_slice().iter().any(|c| belongs::<K>(c, me)) {
@@ -72,7 +72,7 @@ impl<K: Kind> Registry<K> {
             return Err(Full);
         };
         let (len, capacity) = match &entry.cells {
-            Cells::Many(cells) => (cells.len(), cells.capacity()),
+            Cells::Many(_, cells) => (cells.len(), cells.capacity()),
             _ => (1, 0),
         };
         let larger = capacity + 4;
@@ -85,20 +85,20 @@ impl<K: Kind> Registry<K> {
         self.ledger.reserve(Part::Series, bytes + room)?;
         let cell = Arc::new(K::cell(me, series, pin));
         match std::mem::replace(&mut entry.cells, Cells::Free(END)) {
-            Cells::Many(mut cells) => {
+            Cells::Many(series, mut cells) => {
                 if room > 0 {
                     layout::regrow(&mut cells, larger);
                     self.ledger
                         .release(Part::Series, layout::vec::<Arc<K::Cell>>(capacity));
                 }
                 cells.push(cell);
-                entry.cells = Cells::Many(cells);
+                entry.cells = Cells::Many(series, cells);
             }
-            Cells::One(first) => {
+            Cells::One(series, first) => {
                 let mut cells = Vec::with_capacity(larger);
                 cells.push(first);
                 cells.push(cell);
-                entry.cells = Cells::Many(Box::new(cells));
+                entry.cells = Cells::Many(series, Box::new(cells));
             }
             other => entry.cells = other,
         }

@@ -173,7 +173,7 @@ impl<K: Visit> Registry<K> {
         // The cells are all over the heap. Asking for a batch of them at once, in a loop that does nothing else, has
         // their cache lines come together instead of one after the other.
         let warm = ones(visited).map(|at| match batch.get(at).map(|entry| &entry.cells) {
-            Some(Cells::One(cell)) => K::warm(cell),
+            Some(Cells::One(_, cell)) => K::warm(cell),
             _ => 0,
         });
         std::hint::black_box(warm.fold(0, std::ops::BitXor::bitxor));
@@ -202,7 +202,7 @@ impl<K: Visit> Registry<K> {
         for entry in entries {
             match entry.cells {
                 Cells::Free(_) => {}
-                Cells::One(_) | Cells::Many(_) => {
+                Cells::One(..) | Cells::Many(..) => {
                     let age = |touched: u32| tick.wrapping_sub(touched);
                     if age(entry.touched) > age(calm.since) {
                         calm.since = entry.touched;
@@ -257,14 +257,14 @@ impl<K: Visit> Registry<K> {
                     Self::wake(entry);
                 }
                 // A series that is never idle has cells of threads that are gone, too.
-                if let Cells::Many(_) = entry.cells {
+                if let Cells::Many(..) = entry.cells {
                     self.take_apart(entry, id, false, sweep, to, swept);
                 }
                 true
             }
             Some(false) => {
                 // Cells of threads that are gone wait for the patrol, which models have not.
-                let waits = cfg!(loom) && matches!(entry.cells, Cells::Many(_));
+                let waits = cfg!(loom) && matches!(entry.cells, Cells::Many(..));
                 let is_restless = waits || K::is_restless(entry);
                 self.sweep_idle(shard, id, at, sweep, age, to, swept) || is_restless
             }
@@ -301,8 +301,8 @@ impl<K: Visit> Registry<K> {
                 }
                 false
             }
-            Cells::Many(_) => self.take_apart(entry, id, is_evictable, sweep, to, swept),
-            Cells::One(_) => is_evictable && self.take_apart(entry, id, true, sweep, to, swept),
+            Cells::Many(..) => self.take_apart(entry, id, is_evictable, sweep, to, swept),
+            Cells::One(..) => is_evictable && self.take_apart(entry, id, true, sweep, to, swept),
             Cells::Free(_) | Cells::Tomb(_) => false,
         }
     }
@@ -338,13 +338,13 @@ impl<K: Visit> Registry<K> {
             Ok(())
         };
         entry.cells = match std::mem::replace(&mut entry.cells, Cells::Free(END)) {
-            Cells::One(cell) if all && Arc::strong_count(&cell) == 1 => {
+            Cells::One(_, cell) if all && Arc::strong_count(&cell) == 1 => {
                 match take(cell, &mut left) {
                     Ok(()) => Cells::Ghost(series.clone()),
-                    Err(cell) => Cells::One(cell),
+                    Err(cell) => Cells::One(series.clone(), cell),
                 }
             }
-            Cells::Many(mut cells) => {
+            Cells::Many(_, mut cells) => {
                 let mut at = cells.len();
                 while at > 0 && cells.len() > 1 {
                     at -= 1;
@@ -357,7 +357,7 @@ impl<K: Visit> Registry<K> {
                         cells.push(cell);
                     }
                 }
-                self.few(cells)
+                self.few(series.clone(), cells)
             }
             other => other,
         };
@@ -377,16 +377,20 @@ impl<K: Visit> Registry<K> {
 
     /// One cell needs no list.
     #[expect(clippy::box_collection, reason = "as in `Cells`")]
-    pub(super) fn few(&self, mut cells: Box<Vec<Arc<K::Cell>>>) -> Cells<K> {
+    pub(super) fn few(
+        &self,
+        series: Arc<Series<K>>,
+        mut cells: Box<Vec<Arc<K::Cell>>>,
+    ) -> Cells<K> {
         if cells.len() > 1 {
-            return Cells::Many(cells);
+            return Cells::Many(series, cells);
         }
         let Some(cell) = cells.pop() else {
-            return Cells::Many(cells);
+            return Cells::Many(series, cells);
         };
         let bytes = layout::vec::<Arc<K::Cell>>(cells.capacity()) + size_of::<Vec<Arc<K::Cell>>>();
         drop(cells);
         self.ledger.release(Part::Series, bytes);
-        Cells::One(cell)
+        Cells::One(series, cell)
     }
 }

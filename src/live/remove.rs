@@ -126,10 +126,7 @@ impl<K: Visit> Registry<K> {
             Ok(())
         };
         let is_free = |cell: &Arc<K::Cell>| Arc::strong_count(cell) == 1;
-        let Some(series) = entry.cells.series().cloned() else {
-            return;
-        };
-        if let Cells::Many(cells) = &mut entry.cells {
+        if let Cells::Many(_, cells) = &mut entry.cells {
             let mut at = cells.len();
             while at > 0 && cells.len() > 1 {
                 at -= 1;
@@ -141,13 +138,13 @@ impl<K: Visit> Registry<K> {
             }
         }
         entry.cells = match std::mem::replace(&mut entry.cells, Cells::Free(END)) {
-            Cells::Many(cells) => self.few(cells),
+            Cells::Many(series, cells) => self.few(series, cells),
             other => other,
         };
         entry.cells = match std::mem::replace(&mut entry.cells, Cells::Free(END)) {
-            Cells::One(cell) if is_free(&cell) => match take(cell) {
+            Cells::One(series, cell) if is_free(&cell) => match take(cell) {
                 Ok(()) => Cells::Ghost(series),
-                Err(cell) => Cells::One(cell),
+                Err(cell) => Cells::One(series, cell),
             },
             other => other,
         };

@@ -99,14 +99,16 @@ impl<K: Kind> Series<K> {
 }
 
 /// Cells of a series. Every change happens under the lock of its shard.
+///
+/// Cells know their series, too; but whoever looks for that in a cell has its line fetched from the thread that records.
 pub(crate) enum Cells<K: Kind> {
     /// No series here; the next free place, or [`END`].
     Free(u32),
     /// The usual case.
-    One(Arc<K::Cell>),
+    One(Arc<Series<K>>, Arc<K::Cell>),
     /// Two or more: further hot threads got cells of their own.
     #[expect(clippy::box_collection, reason = "keeps the usual case small")]
-    Many(Box<Vec<Arc<K::Cell>>>),
+    Many(Arc<Series<K>>, Box<Vec<Arc<K::Cell>>>),
     /// Evicted. History still knows the series, and so its id and its total stay.
     Ghost(Arc<Series<K>>),
     /// Deleted. History still has points of this id, and so no other series gets it; nobody finds them. The series, if
@@ -130,16 +132,16 @@ pub(crate) const END: u32 = u32::MAX;
 impl<K: Kind> Cells<K> {
     pub(crate) fn as_slice(&self) -> &[Arc<K::Cell>] {
         match self {
-            Cells::One(cell) => std::slice::from_ref(cell),
-            Cells::Many(cells) => cells,
+            Cells::One(_, cell) => std::slice::from_ref(cell),
+            Cells::Many(_, cells) => cells,
             Cells::Free(_) | Cells::Ghost(_) | Cells::Tomb(_) => &[],
         }
     }
 
     pub(crate) fn series(&self) -> Option<&Arc<Series<K>>> {
         match self {
-            Cells::Ghost(series) => Some(series),
-            cells => cells.as_slice().first().map(|cell| K::series(cell)),
+            Cells::One(series, _) | Cells::Many(series, _) | Cells::Ghost(series) => Some(series),
+            Cells::Free(_) | Cells::Tomb(_) => None,
         }
     }
 }
@@ -159,7 +161,7 @@ impl<K: Kind> Entry<K> {
     /// beside the class.
     pub(crate) fn new(cell: K::Cell, place: u32, class: usize, now: u32) -> Self {
         Self {
-            cells: Cells::One(Arc::new(cell)),
+            cells: Cells::One(K::series(&cell).clone(), Arc::new(cell)),
             memory: K::Memory::default(),
             standing: place << PLACE_SHIFT | low(class as u64),
             touched: now,
