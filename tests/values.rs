@@ -4,7 +4,7 @@ mod common;
 
 use common::Store;
 use metrics::{counter, gauge, histogram};
-use metrics_recall::{Recall, secs};
+use metrics_recall::{Clock, Recall, secs};
 use std::time::Duration;
 
 const ODD: [f64; 18] = [
@@ -669,4 +669,21 @@ fn before_the_first_tick_windows_have_no_answer_and_live_values_do() {
             .rate()
             .is_empty()
     );
+}
+
+/// The overflow series of a gauge that was over the limit was not exposed before somebody set it.
+#[test]
+fn a_gauge_beyond_the_limit_is_shown_with_the_next_tick() {
+    let builder = Recall::builder().max_series_per_metric(1);
+    let (recorder, recall) = builder.clock(Clock::manual().0).build().unwrap();
+    recorder.scope(|| {
+        metrics::gauge!("depth", "queue" => "a").set(1.0);
+        for _ in 0..3 {
+            recall.tick();
+        }
+        let _held = metrics::gauge!("depth", "queue" => "b");
+        recall.tick();
+    });
+    let text = recall.render();
+    assert!(text.contains("depth{overflow=\"true\"} 0\n"), "{text}");
 }

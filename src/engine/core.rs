@@ -453,14 +453,15 @@ impl Core {
         let forgotten = &K::registry(&self.live).forgotten;
         let oldest = held.oldest_tick().map(low);
         let now = &K::registry(&self.live).now;
+        let value = |_, entry: &Entry<K>| match query.window {
+            Some(_) if entry.is_past(oldest, now.load(Relaxed)) => None,
+            Some(_) => Some(K::remembered(entry)),
+            None => Some(K::values(entry)),
+        };
         let found = loop {
             let before = forgotten.load(Relaxed);
-            let found =
-                self.members::<K>(query, &name, Keys::Grouped, |_, entry| match query.window {
-                    Some(_) if entry.is_past(oldest, now.load(Relaxed)) => None,
-                    Some(_) => Some(K::remembered(entry)),
-                    None => Some(K::values(entry)),
-                });
+            let members = || self.members::<K>(query, &name, Keys::Grouped, value);
+            let found = fork::whole(members).ok_or(Missing::Abandoned)?;
             // A series that took over an id meanwhile may have been met twice.
             if forgotten.load(Relaxed) == before {
                 break found;
@@ -552,14 +553,15 @@ impl Core {
             let forgotten = registry.forgotten.load(Relaxed);
             let retired = name.retired.load(Relaxed);
             let mut sum = Sum::of(name.grain.per_one());
-            name.for_each_member(wanted, |id| {
+            let add = |id| {
                 let values = registry.with(id, |entry| {
                     accepted(entry, &name, query).map(|_| K::values(entry))
                 });
                 if let Some(values) = values.flatten() {
                     sum.add(values);
                 }
-            });
+            };
+            fork::whole(|| name.for_each_member(wanted, add)).ok_or(Missing::Abandoned)?;
             // A series that joined the retired ones meanwhile may be in both, and one that took over its id may have
             // been met twice.
             if registry.forgotten.load(Relaxed) == forgotten {
@@ -582,12 +584,11 @@ impl Ask for Core {
     fn find(&self, query: &Query) -> Result<Found, Missing> {
         // What an allocation emits while a shard is locked must not look for that lock, nor ask.
         let _busy = Busy::enter().ok_or_else(|| self.refused())?;
-        let found = fork::whole(|| match query.kind {
+        match query.kind {
             MetricKind::Counter => self.find_in::<Counter>(query),
             MetricKind::Gauge => self.find_in::<Gauge>(query),
             MetricKind::Histogram => self.find_in::<Histogram>(query),
-        });
-        found.unwrap_or(Err(Missing::Abandoned))
+        }
     }
 
     fn find_each(&self, query: &Query) -> Result<Found, Missing> {
@@ -601,12 +602,11 @@ impl Ask for Core {
 
     fn sum(&self, query: &Query) -> Result<Option<Sum>, Missing> {
         let _busy = Busy::enter().ok_or_else(|| self.refused())?;
-        let sum = fork::whole(|| match query.kind {
+        match query.kind {
             MetricKind::Counter => self.sum_in::<Counter>(query),
             MetricKind::Gauge => self.sum_in::<Gauge>(query),
             MetricKind::Histogram => self.sum_in::<Histogram>(query),
-        });
-        sum.unwrap_or(Err(Missing::Abandoned))
+        }
     }
 
     fn refuse(&self) {

@@ -1,9 +1,10 @@
 //! The tick's sweep over live cells: what changed goes into the draft of a frame.
 //!
-//! It looks at series that have news, and passes by the others, a chunk at a time. A chunk of which a series may be to evict,
-//! or to forget, is visited as a whole; and so is each one, once in a while. In the same visit, cells of threads that are gone are folded, series that nobody holds and that have been idle for
-//! long are evicted when room is needed, and evicted ones that history has forgotten are removed. The sweep holds a
-//! shard's lock for a few series at a time. What the draft has no room for stays in the cells until the next tick.
+//! It looks at series that have news, and passes by the others, a chunk at a time. A chunk of which a series may be to
+//! forget is visited as a whole; so are all when something is to be evicted, and each one once in a while. In the same
+//! visit, cells of threads that are gone are folded, series that nobody holds and that have been idle for long are evicted
+//! when room is needed, and evicted ones that history has forgotten are removed. The sweep holds a shard's lock for a few
+//! series at a time. What the draft has no room for stays in the cells until the next tick.
 
 use super::{
     Live,
@@ -89,9 +90,9 @@ fn sweep_kind<K: Visit>(
 /// that was forked just as a thread of its parent told something would not hear of that cell.
 const PATROL: u32 = 16;
 
-/// Whether it is a chunk's turn to be visited as a whole.
-fn is_patrolled(tick: u32, shard: usize, chunk: usize, chunks: usize) -> bool {
-    let turn = tick.wrapping_add(low(shard as u64));
+/// Whether it is a chunk's turn to be visited as a whole. Numbers of ticks may have gaps, those of sweeps have none.
+fn is_patrolled(sweeps: u32, shard: usize, chunk: usize, chunks: usize) -> bool {
+    let turn = sweeps.wrapping_add(low(shard as u64));
     !cfg!(loom) && turn.is_multiple_of(PATROL) && (turn / PATROL) as usize % chunks.max(1) == chunk
 }
 
@@ -106,6 +107,9 @@ pub(crate) trait Visit: Kind {
 
     /// A cell is gone for good; what it counted goes to `carry`, or to the series' shared part.
     fn leave(cell: Self::Cell, series: &Series<Self>, carry: &mut u64);
+
+    /// A cell takes over what others had that have left.
+    fn take_over(_: &Self::Cell, _: u64) {}
 
     /// Cells have left: some remain and take over `carry`, or none do and the series is evicted.
     fn settle(entry: &mut Entry<Self>, id: SeriesId, carry: u64, to: &mut Collector);
@@ -156,15 +160,14 @@ impl<K: Visit> Registry<K> {
         let Some(calm) = shard.calm.get(chunk).copied() else {
             return;
         };
-        let idle = sweep.tick.wrapping_sub(calm.since);
         let all = calm.is_busy
-            || sweep.evict_after.is_some_and(|after| idle > after)
-            || is_patrolled(sweep.tick, number, chunk, chunks);
-        let news = self.news.take(number, chunk) | calm.again;
+            || sweep.evict_after.is_some()
+            || is_patrolled(self.sweeps.load(Relaxed), number, chunk, chunks);
+        let news = self.news.take(number, chunk);
         let visited = if all {
             u64::MAX >> (CHUNK - places.len().min(CHUNK))
         } else {
-            news
+            news | calm.again
         };
         if visited == 0 {
             return;
@@ -177,41 +180,23 @@ impl<K: Visit> Registry<K> {
             _ => 0,
         });
         std::hint::black_box(warm.fold(0, std::ops::BitXor::bitxor));
-        let mut again = 0;
+        // Also if nothing came of it: who found that the cell had told, as that was taken back, may not be visible yet.
+        let mut again = news;
         for at in ones(visited) {
             let is_again = self.sweep_one(shard, number, places.start + at, sweep, to, swept);
             again |= u64::from(is_again) << at;
         }
-        let calm = if all {
-            let batch = shard.entries.get(places).unwrap_or_default();
-            Self::calm_of(batch, sweep.tick)
+        let batch = shard.entries.get(places).unwrap_or_default();
+        // Only a visit of all can tell that there is none left.
+        let is_busy = if all {
+            let is_dead = |cells: &Cells<K>| matches!(cells, Cells::Ghost(_) | Cells::Tomb(_));
+            batch.iter().any(|entry| is_dead(&entry.cells))
         } else {
-            calm
+            calm.is_busy
         };
         if let Some(there) = shard.calm.get_mut(chunk) {
-            *there = Calm { again, ..calm };
+            *there = Calm { again, is_busy };
         }
-    }
-
-    /// What the next ticks need to know of a chunk.
-    fn calm_of(entries: &[Entry<K>], tick: u32) -> Calm {
-        let mut calm = Calm {
-            since: tick,
-            ..Calm::default()
-        };
-        for entry in entries {
-            match entry.cells {
-                Cells::Free(_) => {}
-                Cells::One(..) | Cells::Many(..) => {
-                    let age = |touched: u32| tick.wrapping_sub(touched);
-                    if age(entry.touched) > age(calm.since) {
-                        calm.since = entry.touched;
-                    }
-                }
-                Cells::Ghost(_) | Cells::Tomb(_) => calm.is_busy = true,
-            }
-        }
-        calm
     }
 
     /// Visits a series; whether the next tick is to look at it again, whether it has news or not.

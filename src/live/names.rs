@@ -4,7 +4,7 @@ use super::{
     admit::Wanted,
     key,
     name::{Grain, Name},
-    registry::{Grant, NAME_SHARDS, Registry, high},
+    registry::{Grant, NAME_SHARDS, Registry, high, use_overflow},
     series::{END, Kind},
     shard::insert,
 };
@@ -145,11 +145,11 @@ impl<K: Kind> Registry<K> {
 
     /// The overflow cell of a name. It is not to be cached for the key that it stands in for.
     pub(super) fn overflow(&self, name: &Name) -> Option<Grant<K>> {
-        name.use_overflow();
         let hash = self.seed.hash(name.text.as_bytes());
         let shard = self.name_shard(hash)?;
         let at = shard.table.find(low(hash), |at| shard.is(at, &name.text))?;
         let named = shard.entries.get(at as usize)?;
+        use_overflow::<K>(&named.overflow);
         Some(Grant {
             cell: named.overflow.clone(),
             id: None,
@@ -159,7 +159,7 @@ impl<K: Kind> Registry<K> {
     /// The overflow cell of the kind; `None` only while the registry is being built.
     pub(crate) fn spare(&self) -> Option<Grant<K>> {
         let spare = self.spare.as_ref()?;
-        K::series(spare).name.use_overflow();
+        use_overflow::<K>(spare);
         Some(Grant {
             cell: spare.clone(),
             id: None,

@@ -164,14 +164,12 @@ pub(super) mod marks {
 }
 
 /// What the tick knows of a chunk of series that it does not visit.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Calm {
     /// Series to look at once more, whether they have news or not.
     pub(super) again: u64,
     /// Every tick has something to do with some of them, which have no cells.
     pub(super) is_busy: bool,
-    /// No series with cells was touched last before this tick.
-    pub(super) since: u32,
 }
 
 impl Calm {
@@ -179,7 +177,6 @@ impl Calm {
     pub(super) const UNKNOWN: Self = Self {
         again: 0,
         is_busy: true,
-        since: 0,
     };
 }
 

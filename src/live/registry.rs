@@ -10,7 +10,7 @@ use super::{
     marks::Marks,
     name::Name,
     names::NameShard,
-    news::{CHUNK, News},
+    news::{CHUNK, News, tell},
     offenders::Offenders,
     series::{Cells, END, Entry, Kind, Pins, Series, UNOWNED},
     shard::Shard,
@@ -86,6 +86,12 @@ impl Folds {
     }
 }
 
+/// The overflow series is shown from now on: the next tick is to see it.
+pub(super) fn use_overflow<K: Kind>(cell: &K::Cell) {
+    K::series(cell).name.use_overflow();
+    tell::<K>(cell);
+}
+
 /// A cell handed out.
 pub(crate) struct Grant<K: Kind> {
     pub(crate) cell: Arc<K::Cell>,
@@ -120,6 +126,8 @@ pub(crate) struct Registry<K: Kind> {
     pub(crate) forgotten: AtomicU64,
     /// Number of the newest sweep, wrapping.
     pub(crate) now: AtomicU32,
+    /// How many there were, wrapping.
+    pub(super) sweeps: AtomicU32,
     /// When it began, in wall milliseconds of the axis. Nothing is told by it, so models need not see it.
     now_ms: std::sync::atomic::AtomicI64,
     pub(super) offenders: Arc<Offenders>,
@@ -164,6 +172,7 @@ impl<K: Kind> Registry<K> {
             denied: AtomicU64::new(0),
             forgotten: AtomicU64::new(0),
             now: AtomicU32::new(0),
+            sweeps: AtomicU32::new(0),
             now_ms: std::sync::atomic::AtomicI64::new(0),
             offenders,
             classes,
@@ -206,7 +215,7 @@ impl<K: Kind> Registry<K> {
                 .known(key.name(), labels, hash, me, own)
                 .or_else(|| self.unknown(key, metadata, labels, hash, me))?;
             if labels == key::OVERFLOW {
-                K::series(&granted.cell).name.use_overflow();
+                use_overflow::<K>(&granted.cell);
             }
             Some(granted)
         });
@@ -415,6 +424,7 @@ impl<K: Kind> Registry<K> {
     /// A sweep begins; what is registered from now on is as young as it.
     pub(crate) fn begin(&self, tick: u32, now_ms: i64) {
         self.now.store(tick, Relaxed);
+        self.sweeps.fetch_add(1, Relaxed);
         self.now_ms.store(now_ms, Relaxed);
     }
 

@@ -114,13 +114,17 @@ impl<K: Visit> Registry<K> {
         Ok(())
     }
 
-    /// Takes apart the cells that nobody holds.
+    /// Takes apart the cells that nobody holds. What they had goes to one that is left, as the delete may fail.
     fn drop_what_nobody_holds(&self, id: SeriesId, entry: &mut Entry<K>) {
-        let take = |cell: Arc<K::Cell>| -> Result<(), Arc<K::Cell>> {
+        let Some(series) = entry.cells.series().cloned() else {
+            return;
+        };
+        let mut carry = 0;
+        let mut take = |cell: Arc<K::Cell>| -> Result<(), Arc<K::Cell>> {
             let cell = self.unwrap_cell(id, cell)?;
             let hung = K::hangs_on(&cell);
-            let beside = Series::<K>::beside(&K::series(&cell).name);
-            drop(cell);
+            let beside = Series::<K>::beside(&series.name);
+            K::leave(cell, &series, &mut carry);
             self.ledger.release(K::HUNG, hung);
             self.ledger.release(Part::Series, beside);
             Ok(())
@@ -148,6 +152,9 @@ impl<K: Visit> Registry<K> {
             },
             other => other,
         };
+        if let Some(cell) = entry.cells.as_slice().first() {
+            K::take_over(cell, carry);
+        }
     }
 
     /// Nobody finds the series at `at` by its key or its name any more.

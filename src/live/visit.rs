@@ -63,6 +63,10 @@ impl Visit for Counter {
         *carry = carry.wrapping_add(cell.sum());
     }
 
+    fn take_over(cell: &CounterCell, carry: u64) {
+        cell.absorb(carry);
+    }
+
     fn settle(entry: &mut Entry<Self>, id: SeriesId, carry: u64, to: &mut Collector) {
         if let Some(cell) = entry.cells.as_slice().first() {
             return cell.absorb(carry);

@@ -5,7 +5,10 @@
 //! looks for its id: only who finds a lock taken does.
 
 use super::sync::{Mutex, MutexGuard};
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed},
+};
 
 /// The process that first had a store, and that its threads are in; 0: none yet.
 static HOME: AtomicU32 = AtomicU32::new(0);
@@ -14,6 +17,11 @@ static HOME: AtomicU32 = AtomicU32::new(0);
 static GIVEN_UP: AtomicU64 = AtomicU64::new(0);
 static LAST_TURN: AtomicU64 = AtomicU64::new(0);
 static TURN_BEFORE: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    /// How often this thread gave up a lock.
+    static MISSED: Cell<u32> = const { Cell::new(0) };
+}
 
 /// Where the locks are that were given up last: one look is enough for them. 0: nowhere.
 static ABANDONED: [AtomicUsize; 8] = [const { AtomicUsize::new(0) }; 8];
@@ -46,9 +54,9 @@ pub(crate) fn turn() {
 
 /// What `read` has seen; `None`: not all that it looked for, since a lock was in its way.
 pub(crate) fn whole<T>(read: impl FnOnce() -> T) -> Option<T> {
-    let before = given_up();
+    let before = MISSED.get();
     let seen = read();
-    (given_up() == before).then_some(seen)
+    (MISSED.get() == before).then_some(seen)
 }
 
 /// The lock, when it is open; `None`: a thread that was left behind holds it.
@@ -80,6 +88,7 @@ fn try_for_long<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
             return Some(guard);
         }
     }
+    MISSED.set(MISSED.get().wrapping_add(1));
     let times = GIVEN_UP.fetch_add(1, Relaxed);
     if is_abandoned.is_none() {
         let empty = ABANDONED.iter().find(|at| at.load(Relaxed) == 0);

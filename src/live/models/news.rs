@@ -42,11 +42,31 @@ fn another_tells() {
         thread::spawn(move || cell.add(1, me))
     });
     ticker.sweep();
+    ticker.sweep();
     for thread in threads {
         thread.join().unwrap();
     }
     ticker.settle();
     assert_eq!(ticker.counted, 2, "not told");
+}
+
+/// Who tells has nothing new for the tick, and another relies on it.
+fn nothing_is_told() {
+    let live = store(LIMITS);
+    let cell = live.counters.acquire(&key(), &FROM, 1, false).unwrap().cell;
+    let mut ticker = calm_ticker(&live);
+    let other = cell.clone();
+    let threads = [
+        thread::spawn(move || cell.add(0, 2)),
+        thread::spawn(move || other.add(1, 3)),
+    ];
+    ticker.sweep();
+    ticker.sweep();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    ticker.settle();
+    assert_eq!(ticker.counted, 1, "not told");
 }
 
 /// The series gets another id while its owner tells.
@@ -98,6 +118,11 @@ fn an_owner_is_heard() {
 #[test]
 fn who_relies_on_another_is_heard() {
     check(another_tells);
+}
+
+#[test]
+fn who_relies_on_nothing_is_heard() {
+    check(nothing_is_told);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Pins: a dead cell is charged for as long as a cache slot keeps its memory, and no longer.
 
-use super::super::news::marks::LOOKED;
+use super::super::news::{NEWS_SET, marks::LOOKED};
 use super::super::{
     Counter, Live,
     series::{
@@ -148,8 +148,8 @@ fn an_eviction_sees_every_pin() {
 #[test]
 #[should_panic(expected = "still in use")]
 fn eviction_needs_to_see_what_other_holders_did() {
-    // What a model knows of marks would say enough of the record that was before them.
-    let _beside = Weakened::beside(LOOKED);
+    // News say enough of the record that was before them.
+    let _beside = Weakened::beside([LOOKED, NEWS_SET]);
     check_weakened(HANDLES_GONE, acquaintance_against_eviction);
 }
 

@@ -1,7 +1,7 @@
 //! Reset and delete against writes through handles that are held: nothing is counted twice, and no handle goes deaf.
 
 use super::super::series::Cells;
-use super::{FROM, LIMITS, SERIES, Ticker, cache, check, hand_out, key, store};
+use super::{FROM, LIMITS, SERIES, Ticker, cache, check, hand_out, key, key_with, leave, store};
 use crate::model::frame::{CLASS_BITS, SeriesId};
 use loom::thread;
 
@@ -179,4 +179,33 @@ fn gauge_against_delete() {
 #[test]
 fn a_gauge_that_is_deleted_starts_from_nothing() {
     check(gauge_against_delete);
+}
+
+/// A delete that finds no room for the new series had already thrown away what the cells had that nobody held.
+fn a_delete_without_room() {
+    let live = store(LIMITS);
+    let own = |me, own| live.counters.acquire(&key(), &FROM, me, own).unwrap().cell;
+    let first = own(1, false);
+    let held = own(2, true);
+    first.add(1, 1);
+    held.add(10, 2);
+    drop(first);
+    // With these, the shard has no place left for another.
+    for label in ["a", "b", "c", "d", "e"] {
+        live.counters
+            .acquire(&key_with(label), &FROM, 1, false)
+            .unwrap();
+    }
+    let mut ticker = Ticker::new(&live);
+    ticker.sweep();
+    leave(&live.ledger, 0);
+    assert!(live.counters.delete(SERIES).is_err(), "there was room");
+    ticker.settle();
+    let total = live.counters.with(SERIES, |entry| entry.total());
+    assert_eq!((total, ticker.counted), (Some(11), 11), "half deleted");
+}
+
+#[test]
+fn a_refused_delete_changes_nothing() {
+    check(a_delete_without_room);
 }

@@ -19,7 +19,7 @@ pub(crate) const fn order(name: &'static str, strong: Ordering) -> Order {
 
 thread_local! {
     /// Names of the orderings that are relaxed; all threads of a model run on one thread of the system.
-    static WEAK: Cell<[&'static str; 2]> = const { Cell::new([""; 2]) };
+    static WEAK: Cell<[&'static str; 3]> = const { Cell::new([""; 3]) };
 }
 
 /// While it lives, an ordering is no better than `Relaxed`.
@@ -29,14 +29,14 @@ pub(crate) struct Weakened(());
 #[cfg(test)]
 impl Weakened {
     pub(crate) fn new(order: Order) -> Self {
-        let [_, other] = WEAK.get();
-        WEAK.set([order.name, other]);
+        let [_, one, other] = WEAK.get();
+        WEAK.set([order.name, one, other]);
         Self(())
     }
 
-    /// A second one, beside that of [`new`](Self::new).
-    pub(crate) fn beside(order: Order) -> Self {
-        WEAK.set(["", order.name]);
+    /// Two more, beside that of [`new`](Self::new).
+    pub(crate) fn beside([one, other]: [Order; 2]) -> Self {
+        WEAK.set(["", one.name, other.name]);
         Self(())
     }
 }
@@ -44,7 +44,7 @@ impl Weakened {
 #[cfg(test)]
 impl Drop for Weakened {
     fn drop(&mut self) {
-        WEAK.set([""; 2]);
+        WEAK.set([""; 3]);
     }
 }
 
