@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
+#[path = "common/openmetrics.rs"]
+mod openmetrics;
 #[path = "common/promtool.rs"]
 mod promtool;
 #[path = "common/text.rs"]
@@ -15,6 +17,7 @@ use metrics::{
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 use metrics_recall::{AlertRule, Condition, Format, HistogramRule, Recall, secs};
+use openmetrics::openmetrics;
 use promtool::promtool;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
@@ -496,6 +499,41 @@ fn backslashes_are_escaped_whatever_follows() {
     }
 }
 
+#[test]
+fn the_reference_parser_reads_all_shapes_of_openmetrics() {
+    for created in [false, true] {
+        let mut builder = Recall::builder()
+            .expose(HistogramRule::named("db_seconds").buckets([-1.0, 0.01, 0.1, 1.0]))
+            .expose(HistogramRule::named("queue_seconds").summary(secs(60)));
+        if created {
+            builder = builder.openmetrics_created();
+        }
+        let store = Store::from(builder);
+        store.recorder.scope(|| {
+            describe_histogram!("checkout_seconds", Unit::Seconds, "Time of a \"checkout\".");
+            describe_gauge!("cache", Unit::Bytes, "Bytes\\ in\nthe cache.");
+            counter!("orders", "region" => "us \"north\"\\\n").increment(3);
+            gauge!("cache").set(f64::NEG_INFINITY);
+            for n in -3..1000 {
+                let seconds = f64::from(n) / 1000.0;
+                histogram!("checkout_seconds", "route" => "/pay").record(seconds);
+                histogram!("db_seconds").record(seconds);
+                histogram!("queue_seconds", "queue" => "mail").record(seconds.abs());
+            }
+        });
+        store.tick(secs(1));
+        let text = String::from_utf8(store.recall.render_as(Format::OpenMetrics)).unwrap();
+        if let Some(read) = openmetrics(&text) {
+            let read = read.unwrap_or_else(|wrong| panic!("{wrong}\n{text}"));
+            let made = read
+                .iter()
+                .filter(|((name, _), _)| name.ends_with("_created"));
+            assert_eq!(made.count(), if created { 4 } else { 0 }, "{text}");
+            assert_eq!(read.len(), parse(&text).len());
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -532,6 +570,15 @@ proptest! {
             }
             if format == Format::Text && let Some((code, said)) = promtool(&text) {
                 prop_assert!(code == 0 || code == 3, "{said}\n{text}");
+            }
+            if format == Format::OpenMetrics && let Some(read) = openmetrics(&text) {
+                prop_assert_eq!(read.as_ref().err(), None, "{}", text);
+                let read = read.unwrap();
+                prop_assert_eq!(read.len(), samples.len());
+                for (sample, value) in read {
+                    // It reads -0 as a whole number.
+                    prop_assert_eq!(samples.get(&sample), Some(&value), "{:?} in {}", sample, text);
+                }
             }
         }
         let json = store.recall.render_as(Format::Json);

@@ -160,6 +160,12 @@ impl Text {
         out.push(b' ');
     }
 
+    /// Whether a sum may be told. One into which negative values go is no counter, and OpenMetrics has none then: its section
+    /// "Histogram".
+    fn has_sum(&self, totals: Totals, is_signed: bool) -> bool {
+        self.dialect != Dialect::OpenMetrics || !(is_signed || totals.sum < 0.0)
+    }
+
     fn totals(&self, family: &Family, totals: Totals, out: &mut Vec<u8>) {
         self.line(family, "_sum", b"", out);
         number::float(totals.sum, out);
@@ -203,7 +209,11 @@ impl Text {
         self.line(family, "_bucket", b"le=\"+Inf\"", out);
         number::integer(totals.count, out);
         out.push(b'\n');
-        self.totals(family, totals, out);
+        let is_signed = buckets.first().is_some_and(|(bound, _)| *bound < 0.0);
+        // Without a sum there is no count, which the last bucket says.
+        if self.has_sum(totals, is_signed) {
+            self.totals(family, totals, out);
+        }
     }
 
     fn summary(&self, family: &Family, totals: Totals, pairs: &[(f64, f64)], out: &mut Vec<u8>) {
@@ -217,7 +227,9 @@ impl Text {
             number::float(*value, out);
             out.push(b'\n');
         }
-        self.totals(family, totals, out);
+        if self.has_sum(totals, false) {
+            self.totals(family, totals, out);
+        }
     }
 
     /// The family's name behind `# HELP` and its like.
