@@ -2,21 +2,20 @@
 #![cfg(feature = "probes")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "common/tls.rs"]
+mod tls;
+
 use metrics_recall::{
     AlertRule, AlertState, Cause, Clock, Condition, MetricKind, Recall,
     probes::{Phase, Probe},
     secs,
 };
-use rcgen::{CertificateParams, KeyPair, date_time_ymd};
-use rustls::{
-    ServerConfig, ServerConnection, StreamOwned,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
-};
+use rustls::{ServerConnection, StreamOwned};
 use std::{
     collections::BTreeSet,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
-    sync::{Arc, mpsc},
+    sync::mpsc,
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -324,21 +323,7 @@ fn tls_server() -> (String, Vec<u8>) {
 
 /// One whose certificate expires then, in seconds since the Unix epoch.
 fn tls_server_until(expiry: u64) -> (String, Vec<u8>) {
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    params.not_before = date_time_ymd(2020, 1, 1);
-    params.not_after = date_time_ymd(1970, 1, 1) + secs(expiry);
-    let certificate = params.self_signed(&key).unwrap();
-    let der = certificate.der().to_vec();
-    let secret = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], secret)
-        .unwrap();
-    let config = Arc::new(config);
+    let (config, der) = tls::certified(expiry);
     let address = server(move |stream| {
         let connection = ServerConnection::new(config.clone()).unwrap();
         let mut stream = StreamOwned::new(connection, stream);

@@ -9,6 +9,8 @@
 mod http;
 #[path = "common/started.rs"]
 mod started;
+#[path = "common/tls.rs"]
+mod tls;
 
 use metrics::{Unit, counter, describe_counter, describe_histogram, gauge, histogram};
 use metrics_recall::{Error, HistogramRule, PushGateway, Recall, RecallRecorder, secs};
@@ -289,4 +291,42 @@ fn a_wrong_description_is_invalid() {
             .contains("grouping label `a b`: allowed are"),
         "{error}"
     );
+}
+
+/// A gateway behind TLS could be pushed to only with a certificate that the whole web trusts.
+#[test]
+fn a_gateway_with_a_root_of_its_own_is_trusted_by_who_names_it() {
+    let (config, der) = tls::certified(2_524_521_600); // 2049-12-31
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let connection = rustls::ServerConnection::new(config.clone()).unwrap();
+            let mut stream = rustls::StreamOwned::new(connection, stream.unwrap());
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|n| n == 1) {
+                head.extend(byte);
+            }
+            let text = String::from_utf8_lossy(&head).to_lowercase();
+            let length = text.split("content-length: ").nth(1);
+            let length = length.and_then(|rest| rest.lines().next()?.parse().ok());
+            let mut body = vec![0; length.unwrap_or(0)];
+            let _ = stream.read_exact(&mut body);
+            let answer: &[u8] = if head.starts_with(b"PUT /metrics/job/import ") {
+                b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            } else {
+                b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+            };
+            let _ = stream.write_all(answer);
+        }
+    });
+    let (_, recall) = job();
+    let gateway = PushGateway::new(format!("https://localhost:{port}"), "import");
+    recall.push(&gateway.clone().root_certificate(der)).unwrap();
+    let stranger = recall.push(&gateway).unwrap_err().to_string();
+    assert!(stranger.contains("certificate"), "{stranger}");
+    let broken = gateway.root_certificate(*b"no certificate");
+    let broken = recall.push(&broken).unwrap_err().to_string();
+    assert!(broken.contains("certificate"), "{broken}");
 }

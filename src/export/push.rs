@@ -17,6 +17,7 @@ use std::{
 use ureq::{
     Agent, Body,
     http::{Method, Request, Response, Uri, header},
+    tls::{Certificate, RootCerts, TlsConfig},
 };
 
 /// Where a batch job leaves its metrics when it ends, for Prometheus to scrape: a
@@ -50,6 +51,8 @@ pub struct PushGateway {
     timeout: Duration,
     /// Of `Authorization`.
     credentials: Option<String>,
+    /// Certificates in DER; with none, the roots of Mozilla.
+    roots: Vec<Vec<u8>>,
     problems: Vec<String>,
 }
 
@@ -60,7 +63,8 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(3600);
 
 impl PushGateway {
     /// The gateway at `url`, `http://host:port` or `https://`, perhaps with a path in front of its own; `job` is the label
-    /// `job` of all that is pushed, and not empty. Certificates are judged by the roots of Mozilla; redirects are not
+    /// `job` of all that is pushed, and not empty. Certificates are judged by the roots of Mozilla, or by one's
+    /// own ([`root_certificate`](Self::root_certificate)); redirects are not
     /// followed, and proxies in the environment not asked.
     pub fn new(url: impl Into<String>, job: impl Into<String>) -> Self {
         Self {
@@ -69,6 +73,7 @@ impl PushGateway {
             group: Vec::new(),
             timeout: Duration::from_secs(10),
             credentials: None,
+            roots: Vec::new(),
             problems: Vec::new(),
         }
     }
@@ -83,6 +88,13 @@ impl PushGateway {
     /// How long all of it may take, from the name's address to the end of the answer: 1 ms to 1 h. Default: 10 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// A root for TLS, as a certificate in DER: that of a gateway of one's own. With one or more, only these are trusted, and
+    /// not the roots of Mozilla.
+    pub fn root_certificate(mut self, der: impl Into<Vec<u8>>) -> Self {
+        self.roots.push(der.into());
         self
     }
 
@@ -188,6 +200,7 @@ impl PushGateway {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(None)
+            .tls_config(TlsConfig::builder().root_certs(self.root_certs()).build())
             .user_agent(concat!("metrics-recall/", env!("CARGO_PKG_VERSION")))
             .build()
             .into();
@@ -217,6 +230,14 @@ impl PushGateway {
             Brief(target),
             refused(answer)
         )))
+    }
+
+    fn root_certs(&self) -> RootCerts {
+        if self.roots.is_empty() {
+            return RootCerts::WebPki;
+        }
+        let of = |der: &Vec<u8>| Certificate::from_der(der).to_owned();
+        self.roots.iter().map(of).into()
     }
 
     fn failed(&self, error: &ureq::Error) -> String {
