@@ -42,7 +42,7 @@ pub fn tick(subject: Subject) {
     // What was active before is sealed first.
     (0..TICKS).for_each(|_| rig.upkeep());
     ticks(&rig, "tick_idle", || {});
-    // The idle ones are visited, too, which is more than a store of that size has to do.
+    // The idle ones cost next to nothing: this is what a store of that size has to do.
     let some = ticks(&rig, "tick_some", || active(TICKED / 10));
     report("tick_tenfold", all.median / some.median);
 }

@@ -34,7 +34,7 @@ impl RecallBuilder {
     /// kept beside ours, and made anew when nobody used it for two seconds, or two ticks if they are longer. So its own
     /// idle timeout, of three seconds or more, makes no handle deaf. It gets the series as this store has them: labels
     /// sorted, without empty ones, and keys that a limit refuses as their metric's overflow series. A panic of it is
-    /// caught and named in [`Recall::health`]. What it keeps is not in the memory budget.
+    /// caught and named in [`Recall::health`](crate::Recall::health). What it keeps is not in the memory budget.
     ///
     /// ```
     /// use metrics_exporter_prometheus::PrometheusBuilder;
