@@ -1,5 +1,4 @@
 //! What a render needs beside its text, as an allocator sees it.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "common/peak.rs"]
 mod peak;
