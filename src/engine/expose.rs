@@ -44,11 +44,12 @@ const ALERTS: [(&str, &str); 2] = [
 ];
 
 /// Series that are copied at once: so many that some of each shard are among them, and come together.
-const BATCH: usize = 1024;
+const BATCH: usize = 512;
 
-/// Bytes of labels, and buckets, that the copies of a batch should have. With more, the next batches are smaller.
-const LABELS: usize = 128 << 10;
-const BUCKETS: usize = 32 << 10;
+/// Bytes of labels, and buckets, that the copies of a batch should have: each answer that waits for its reader holds one. With
+/// more, the next batches are smaller.
+const LABELS: usize = 32 << 10;
+const BUCKETS: usize = 8 << 10;
 
 /// As many series have room however long their labels are.
 const FEWEST: usize = LABELS / LONGEST_LABELS;
