@@ -242,10 +242,7 @@ impl History {
         for round in 1..=ROUNDS {
             let tiers = self.tiers.iter().zip(archive).zip(&mut choice.segments);
             for ((tier, shelved), gone) in tiers {
-                let floor = match round {
-                    ROUNDS => 0,
-                    _ => tier.longest_ns() >> round,
-                };
+                let floor = floor_ns(Some(tier), round);
                 let mut rest = shelved.segments.iter().skip(*gone).peekable();
                 while choice.bytes < bytes
                     && let Some(oldest) = rest.next()
@@ -263,24 +260,30 @@ impl History {
         choice
     }
 
-    /// Drops points that are not sealed yet, `bytes` of them or more, of the finest tier first; but never the newest
-    /// frame.
-    fn drop_open(&mut self, bytes: usize) -> bool {
+    /// Drops points that are not sealed yet, `bytes` of them or more, but never the newest frame. As with segments, what
+    /// is old for its tier goes first; but of coarse tiers before the finer ones, which they have yet to be made of. A
+    /// large point of long ago that finds no room to be sealed would else take the room of all that comes after it.
+    pub(super) fn drop_open(&mut self, bytes: usize) -> bool {
+        let now = self.newest().map_or(0, |frame| frame.span.end_ns);
         let mut freed = 0;
         let mut some = false;
-        for tier in 0..self.tiers.len() {
-            let open = self.open(tier);
-            let newest = usize::from(tier == 0);
-            let most = open.len().saturating_sub(newest);
-            let mut gone = 0;
-            for kept in open.iter().take(most) {
-                if freed >= bytes {
-                    break;
+        for round in 1..=ROUNDS {
+            for tier in (0..self.tiers.len()).rev() {
+                let floor = floor_ns(self.tiers.get(tier), round);
+                let open = self.open(tier);
+                let newest = usize::from(tier == 0);
+                let most = open.len().saturating_sub(newest);
+                let mut gone = 0;
+                for kept in open.iter().take(most) {
+                    let age = now.saturating_sub(kept.frame.span.end_ns);
+                    if freed >= bytes || age < floor {
+                        break;
+                    }
+                    freed += kept.bytes();
+                    gone += 1;
                 }
-                freed += kept.bytes();
-                gone += 1;
+                some |= self.drop_oldest_open(tier, gone);
             }
-            some |= self.drop_oldest_open(tier, gone);
         }
         some
     }
@@ -394,6 +397,14 @@ impl History {
             + layout::vec::<Option<Box<super::Sealing>>>(tiers)
             + layout::vec::<u64>(tiers)
             + layout::vec::<super::Arc<super::Kept>>(super::MOST_POINTS)
+    }
+}
+
+/// What is younger stays in this round.
+fn floor_ns(tier: Option<&super::Tier>, round: u32) -> u64 {
+    match tier {
+        Some(tier) if round < ROUNDS => tier.longest_ns() >> round,
+        _ => 0,
     }
 }
 

@@ -435,3 +435,28 @@ fn no_point_and_no_segment_reaches_over_a_gap() {
     }
     assert!(some);
 }
+
+/// A point of a coarse tier, as large as a storm had made it, found no room to be sealed for the rest of its retention, two
+/// hours; meanwhile the newest ticks were dropped, since the finest tier gave way first, and coarse tiers never saw them.
+#[test]
+fn points_that_are_old_for_their_tier_give_way_before_those_that_coarser_ones_are_yet_to_be_made_of()
+ {
+    let (_, mut history) = tiered(32 << 20, &[(1, 40), (10, 240)]);
+    for at in 1..=90 {
+        let counters = if at == 5 { 3_000 } else { 1 };
+        tick(&mut history, draft(counters, 1), at);
+    }
+    let open = |history: &History| [0, 1].map(|tier| history.open(tier).len());
+    let before = open(&history);
+    let large = history.open(1)[0].bytes();
+    assert!(
+        before[0] > 5 && before[1] > 1 && large > 30_000,
+        "{before:?}"
+    );
+    assert!(history.drop_open(large / 2));
+    assert_eq!(open(&history), [before[0], before[1] - 1]);
+    assert_eq!(history.shortened, [0, 1]);
+    // In the end all but the newest frame may go.
+    assert!(history.drop_open(usize::MAX));
+    assert_eq!(open(&history), [1, 0]);
+}
