@@ -98,8 +98,10 @@ fn handing_on(tiers: &[Tier]) -> Vec<Tier> {
 const POINTS: usize = 120;
 /// Points of a segment that the codecs take, with one to spare for what was before.
 const MOST_POINTS: usize = 126;
-/// Frames that wait to be sealed take at most this share of the budget.
+/// Frames that wait to be sealed take at most this share of the budget,
 const OPEN_SHARE: usize = 32;
+/// or this one of what is to spare. Long segments take less room and less time for each point than short ones.
+const SPARE_SHARE: usize = 4;
 /// Ticks that the encoding of a coarse segment is spread over: its points come seldom, and no tick is to be held up.
 const COARSE_SLICES: usize = 120;
 

@@ -8,8 +8,8 @@
 //! makes the store drop more than is needed.
 
 use super::{
-    Charge, History,
-    timeline::{Edit, Segment, Shelved, Timeline},
+    Charge, History, OPEN_SHARE,
+    timeline::{Edit, Segment, Shelved, Timeline, open_bytes},
 };
 use crate::{ledger::Part, util::layout};
 
@@ -121,7 +121,7 @@ impl History {
     }
 
     /// Bytes of history that are dropped already, and that only readers hold.
-    fn held(&self) -> usize {
+    pub(super) fn held(&self) -> usize {
         let sealings = self
             .sealings
             .iter()
@@ -174,14 +174,21 @@ impl History {
             let freed = before.saturating_sub(history.current.bytes());
             bytes.saturating_sub(freed)
         };
-        let mut some = self.drop_segments(bytes);
+        // Sealed frames take a fraction of their room. While memory was to spare many may have waited, and nothing is lost
+        // when they no longer do.
+        let most = self.ledger.budget() / OPEN_SHARE * 4;
+        let mut some = false;
+        for tier in 0..self.tiers.len() {
+            if rest(self) > 0 && open_bytes(self.open(tier)) > most {
+                some |= self.seal_at_once(tier);
+            }
+        }
+        if rest(self) > 0 {
+            some |= self.drop_segments(rest(self));
+        }
         for tier in 0..self.tiers.len() {
             if rest(self) > 0 {
-                // Sealed frames take a fraction of their room.
-                let open = self.open(tier).len();
-                self.seal_now(tier);
-                self.leave_all();
-                some |= self.open(tier).len() < open;
+                some |= self.seal_at_once(tier);
             }
         }
         if rest(self) > 0 {
@@ -191,6 +198,14 @@ impl History {
             some |= self.drop_open(rest(self));
         }
         some
+    }
+
+    /// Whether any frames are sealed now.
+    fn seal_at_once(&mut self, tier: usize) -> bool {
+        let open = self.open(tier).len();
+        self.seal_now(tier);
+        self.leave_all();
+        self.open(tier).len() < open
     }
 
     /// Drops segments of `bytes` or more, if there are so many; false: there is none.

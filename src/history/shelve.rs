@@ -1,10 +1,10 @@
 //! When frames are frozen, and where what is sealed goes.
 
 use super::{
-    COARSE_SLICES, Charge, History, MOST_POINTS, Made, OPEN_SHARE,
+    COARSE_SLICES, Charge, History, MOST_POINTS, Made, OPEN_SHARE, SPARE_SHARE,
     issue::Issue,
     seal::{Form, Sealing},
-    timeline::{Edit, Kept, Segment},
+    timeline::{Edit, Kept, Segment, open_bytes},
 };
 use crate::{
     ledger::{Full, Part},
@@ -24,14 +24,14 @@ impl History {
     pub(crate) fn seal(&mut self) {
         self.leave();
         for tier in 0..self.tiers.len() {
-            self.freeze(tier);
+            self.freeze(tier, true);
             self.go_on(tier, false);
         }
     }
 
     /// Seals what is frozen, whatever time it takes.
     pub(super) fn seal_now(&mut self, tier: usize) {
-        self.freeze(tier);
+        self.freeze(tier, false);
         self.go_on(tier, true);
     }
 
@@ -48,8 +48,8 @@ impl History {
         self.tiers.get(tier).map(super::Tier::form)
     }
 
-    /// Freezes frames, if it is time to.
-    fn freeze(&mut self, tier: usize) {
+    /// Freezes frames, if it is time to; with `may_wait`, later while there is memory to spare.
+    fn freeze(&mut self, tier: usize, may_wait: bool) {
         let (Some(at), Some(form)) = (self.tiers.get(tier), self.form(tier)) else {
             return;
         };
@@ -57,8 +57,11 @@ impl History {
             return;
         }
         let coarser = self.form(tier + 1);
-        let most = self.ledger.budget() / OPEN_SHARE;
         let open = self.open(tier);
+        let mut most = self.ledger.budget() / OPEN_SHARE;
+        if may_wait && open_bytes(open) >= most {
+            most = most.max(self.spare() / SPARE_SHARE);
+        }
         let n = frozen(open, at.points(), most, coarser);
         if n == 0 {
             return;
@@ -73,6 +76,11 @@ impl History {
         if let (Ok(sealing), Some(place)) = (sealing, self.sealings.get_mut(tier)) {
             *place = Some(sealing);
         }
+    }
+
+    /// Bytes that nothing takes but questions and readers, which come and go: what is kept does not depend on them.
+    fn spare(&self) -> usize {
+        self.ledger.free() + self.ledger.part(Part::Queries) + self.held()
     }
 
     /// Encodes the next slice; when it was the last, the segment takes the place of its frames. Without room it is given
@@ -225,8 +233,7 @@ fn frozen(open: &[Arc<Kept>], points: usize, most: usize, coarser: Option<Form>)
         return before + 1;
     }
     let old = open.get(..waiting).unwrap_or_default();
-    let is_full = waiting == MOST_POINTS
-        || waiting > 1 && old.iter().map(|kept| kept.bytes()).sum::<usize>() >= most;
+    let is_full = waiting == MOST_POINTS || waiting > 1 && open_bytes(old) >= most;
     if waiting < points && !is_full {
         return 0;
     }

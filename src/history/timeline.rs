@@ -39,6 +39,11 @@ impl Kept {
     }
 }
 
+/// Bytes of points that are not sealed yet.
+pub(super) fn open_bytes(open: &[Arc<Kept>]) -> usize {
+    open.iter().map(|kept| kept.bytes()).sum()
+}
+
 /// The points of a segment.
 #[derive(Debug)]
 pub(crate) struct Axis {
@@ -308,7 +313,7 @@ impl Timeline {
             _ => shelved.map_or(&[], |shelved| &shelved.open),
         };
         let bytes = segments.iter().map(Segment::bytes).sum::<usize>();
-        let open_bytes = open.iter().map(|kept| kept.bytes()).sum::<usize>();
+        let open_bytes = open_bytes(open);
         [(sealed + open.len(), bytes + open_bytes), (sealed, bytes)]
     }
 
