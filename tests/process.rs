@@ -1,6 +1,5 @@
 //! What the store records of its own process: names, descriptions, one reading, and counters of fractions.
 #![cfg(target_os = "linux")]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
 
