@@ -29,6 +29,13 @@ fn says(recall: &Recall, words: &[&str]) {
     }
 }
 
+/// It is a reason, word for word.
+#[track_caller]
+fn says_exactly(recall: &Recall, sentence: &str) {
+    let health = recall.health();
+    assert!(health.reasons().iter().any(|r| r == sentence), "{health}");
+}
+
 /// No reason has this any more.
 #[track_caller]
 fn is_silent(recall: &Recall, word: &str) {
@@ -430,6 +437,64 @@ fn a_rule_that_cannot_be_evaluated() {
     drop(held);
     store.tick(secs(1));
     is_silent(&store.recall, words[0]);
+}
+
+#[test]
+fn more_rules_that_cannot_be_evaluated_than_are_named() {
+    let builder = Recall::builder().own_alerts(false);
+    let store = Store::from(builder.memory_budget(2 << 20));
+    store.recorder.scope(|| {
+        for id in 0..1_500 {
+            counter!("hits", "id" => id.to_string()).increment(1);
+        }
+    });
+    store.tick(secs(1));
+    for rule in 0..13 {
+        let each = Condition::counters("hits").by("id").over(mins(1)).rate();
+        let rule = AlertRule::new(format!("Each{rule}")).when(each.above(1e9));
+        store.recall.alerts().add(rule).unwrap();
+    }
+    let mut held = Vec::new();
+    while store.recall.snapshot().counters("hits").total().is_some() {
+        held.push(store.recall.snapshot());
+        assert!(held.len() < 1_000, "the budget has an end");
+    }
+    store.tick(secs(1));
+    assert_eq!(store.recall.health().report().alerts.failing, 13);
+    let health = store.recall.health();
+    let named = health
+        .reasons()
+        .iter()
+        .filter(|r| r.starts_with("rule `Each"));
+    assert_eq!(named.count(), 10, "{health}");
+    says_exactly(&store.recall, "3 more rules could not be evaluated");
+    drop(held);
+    store.tick(secs(1));
+    is_silent(&store.recall, "could not be evaluated");
+    assert_eq!(store.recall.health().report().alerts.failing, 0);
+}
+
+#[test]
+fn more_rules_that_do_not_follow_their_groups_than_are_named() {
+    let store = quiet();
+    for rule in 0..14 {
+        let condition = Condition::gauges("depth").by("id").current().above(0.0);
+        let rule = AlertRule::new(format!("Each{rule}")).when(condition);
+        let rule = rule.max_groups(10).severity(Severity::Info);
+        store.recall.alerts().add(rule).unwrap();
+    }
+    depths(&store, 25, 1.0);
+    says(
+        &store.recall,
+        &["rule `Each0` does not follow 15 of its groups"],
+    );
+    says_exactly(
+        &store.recall,
+        "4 more rules do not follow all of their groups",
+    );
+    store.recall.delete("depth").unwrap();
+    store.tick(secs(1));
+    is_well(&store);
 }
 
 #[test]
