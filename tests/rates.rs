@@ -26,6 +26,25 @@ fn naive(events: &[u64], minutes: usize) -> f64 {
     window.iter().sum::<u64>() as f64 / window.len() as f64
 }
 
+/// It counted into the series of the last one, and asked for one that has both: it had no rates, and set no gauges.
+#[test]
+fn a_label_that_is_given_twice_is_the_last_one() {
+    let store = Store::default();
+    let twice = [("region", "us"), ("queue", ""), ("region", "eu")];
+    let orders = store.recall.rate_metric(("orders", &twice)).unwrap();
+    for _ in 0..60 {
+        orders.increment(3);
+        store.tick(secs(1));
+    }
+    assert_eq!(orders.one_minute(), Some(3.0));
+    assert_eq!(orders.meter().total(), Some(180));
+    let europe = store.recall.gauges("orders_per_second");
+    let europe = europe.label("region", "eu").label("window", "1m");
+    assert_eq!(europe.current(), Some(3.0));
+    let total = store.recall.counters("orders_total").label("region", "eu");
+    assert_eq!(total.total(), Some(180));
+}
+
 #[test]
 fn rates_are_those_of_a_list_of_all_events() {
     let store = Store::default();

@@ -88,7 +88,7 @@ const WINDOWS: [(&str, u64); 3] = [("1m", 1), ("5m", 5), ("15m", 15)];
 
 impl Recall {
     /// A metric of how often something happens. `key` is a name, or a name and labels, as in `("orders", &[("region", "eu")])`; a
-    /// `_total` at its end is left out, since the counter has it anyway.
+    /// `_total` at its end is left out, since the counter has it anyway. Of a label that is given twice, the last one stays.
     ///
     /// It counts for this store, whatever recorder the macros emit to. Others may count `NAME_total` through the facade: what they
     /// count with these labels is part of the rates. A second one with the same key counts into the same series.
@@ -113,7 +113,7 @@ impl Recall {
             )));
         }
         let all = self.rates()?;
-        let rate = self.rate(name, key.labels().cloned().collect(), all)?;
+        let rate = self.rate(name, last_of_each(&key), all)?;
         Ok(RateMetric(rate))
     }
 
@@ -215,6 +215,17 @@ impl Rates {
         }
         Ok(())
     }
+}
+
+/// Labels as the recorder takes them: of a name that is given twice the last one. A selection with both would find nothing.
+fn last_of_each(key: &Key) -> Vec<Label> {
+    let labels = key.labels().as_slice();
+    let is_last = |(at, label): &(usize, &Label)| {
+        let mut later = labels.iter().skip(at + 1);
+        later.all(|other| other.key() != label.key())
+    };
+    let last = labels.iter().enumerate().filter(is_last);
+    last.map(|(_, label)| label.clone()).collect()
 }
 
 static HERE: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
