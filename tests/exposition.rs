@@ -504,7 +504,8 @@ fn the_reference_parser_reads_all_shapes_of_openmetrics() {
     for created in [false, true] {
         let mut builder = Recall::builder()
             .expose(HistogramRule::named("db_seconds").buckets([-1.0, 0.01, 0.1, 1.0]))
-            .expose(HistogramRule::named("queue_seconds").summary(secs(60)));
+            .expose(HistogramRule::named("queue_seconds").summary(secs(60)))
+            .expose(HistogramRule::named("drift_celsius").summary(secs(60)));
         if created {
             builder = builder.openmetrics_created();
         }
@@ -519,6 +520,7 @@ fn the_reference_parser_reads_all_shapes_of_openmetrics() {
                 histogram!("checkout_seconds", "route" => "/pay").record(seconds);
                 histogram!("db_seconds").record(seconds);
                 histogram!("queue_seconds", "queue" => "mail").record(seconds.abs());
+                histogram!("drift_celsius").record(10.0 * seconds - 8.0);
             }
         });
         store.tick(secs(1));
@@ -528,8 +530,25 @@ fn the_reference_parser_reads_all_shapes_of_openmetrics() {
             let made = read
                 .iter()
                 .filter(|((name, _), _)| name.ends_with("_created"));
-            assert_eq!(made.count(), if created { 4 } else { 0 }, "{text}");
+            assert_eq!(made.count(), if created { 5 } else { 0 }, "{text}");
             assert_eq!(read.len(), parse(&text).len());
+            // Nothing of a summary is below zero here; other formats have all of it.
+            let read: HashMap<Sample, f64> = read.into_iter().collect();
+            let classic = parse(&store.recall.render());
+            let drift = |samples: &HashMap<Sample, f64>, end: &str, quantile: Option<&str>| {
+                let labels: Vec<_> = quantile.map(|q| ("quantile", q)).into_iter().collect();
+                get(samples, &format!("drift_celsius{end}"), &labels)
+            };
+            assert_eq!(drift(&read, "_count", None), Some(1003.0), "{text}");
+            assert_eq!(drift(&read, "_sum", None), None, "{text}");
+            assert!(drift(&classic, "_sum", None).unwrap() < -3_000.0);
+            for (quantile, exact) in [("0.5", -3.02), ("0.9", 1.0), ("0.95", 1.49), ("0.99", 1.89)]
+            {
+                let all = drift(&classic, "", Some(quantile)).unwrap();
+                assert!((all / exact - 1.0).abs() < 0.04, "{quantile}: {all}");
+                let told = drift(&read, "", Some(quantile));
+                assert_eq!(told, (exact > 0.0).then_some(all), "{quantile}: {text}");
+            }
         }
     }
 }
@@ -582,7 +601,15 @@ proptest! {
             }
         }
         let json = store.recall.render_as(Format::Json);
-        prop_assert!(serde_json::from_slice::<serde_json::Value>(&json).is_ok());
+        let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        let sum = |kind: &str, what: &str| -> u64 {
+            let families = json.as_array().unwrap().iter().filter(|f| f["type"] == kind);
+            let series = families.flat_map(|f| f["series"].as_array().unwrap());
+            series.map(|s| s[what].as_u64().unwrap()).sum()
+        };
+        let finite = list.iter().filter(|(_, _, value)| value.is_finite()).count();
+        prop_assert_eq!(sum("counter", "value"), 2 * list.len() as u64, "{}", json);
+        prop_assert_eq!(sum("histogram", "count"), finite as u64, "{}", json);
     }
 }
 

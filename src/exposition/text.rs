@@ -166,10 +166,13 @@ impl Text {
         self.dialect != Dialect::OpenMetrics || !(is_signed || totals.sum < 0.0)
     }
 
-    fn totals(&self, family: &Family, totals: Totals, out: &mut Vec<u8>) {
+    fn sum(&self, family: &Family, totals: Totals, out: &mut Vec<u8>) {
         self.line(family, "_sum", b"", out);
         number::float(totals.sum, out);
         out.push(b'\n');
+    }
+
+    fn count(&self, family: &Family, totals: Totals, out: &mut Vec<u8>) {
         self.line(family, "_count", b"", out);
         number::integer(totals.count, out);
         out.push(b'\n');
@@ -212,13 +215,17 @@ impl Text {
         let is_signed = buckets.first().is_some_and(|(bound, _)| *bound < 0.0);
         // Without a sum there is no count, which the last bucket says.
         if self.has_sum(totals, is_signed) {
-            self.totals(family, totals, out);
+            self.sum(family, totals, out);
+            self.count(family, totals, out);
         }
     }
 
     fn summary(&self, family: &Family, totals: Totals, pairs: &[(f64, f64)], out: &mut Vec<u8>) {
         let mut label = Vec::with_capacity(32);
-        for (quantile, value) in pairs {
+        let is_signed = pairs.iter().any(|(_, value)| *value < 0.0);
+        // OpenMetrics has no quantiles below zero, and a parser that minds refuses all of the text for one.
+        let is_left_out = |value: f64| self.dialect == Dialect::OpenMetrics && value < 0.0;
+        for (quantile, value) in pairs.iter().filter(|pair| !is_left_out(pair.1)) {
             label.clear();
             label.extend_from_slice(b"quantile=\"");
             number::canonical(*quantile, &mut label);
@@ -227,9 +234,10 @@ impl Text {
             number::float(*value, out);
             out.push(b'\n');
         }
-        if self.has_sum(totals, false) {
-            self.totals(family, totals, out);
+        if self.has_sum(totals, is_signed) {
+            self.sum(family, totals, out);
         }
+        self.count(family, totals, out);
     }
 
     /// The family's name behind `# HELP` and its like.
