@@ -182,7 +182,11 @@ fn a_file_is_replaced_as_a_whole_and_errors_name_it() {
     hands.advance(secs(1));
     recall.dump(&path, mins(1)).unwrap();
     let text = fs::read_to_string(&path).unwrap();
-    assert!(serde_json::from_str::<Value>(&text).is_ok());
+    assert_eq!(
+        serde_json::from_str::<Value>(&text).unwrap(),
+        document(&recall, mins(1))
+    );
+    assert!(text.contains(r#""orders_total""#), "{text}");
     let in_directory = fs::read_dir(path.parent().unwrap()).unwrap();
     let beside = in_directory.filter(|entry| {
         let name = entry.as_ref().unwrap().file_name();

@@ -503,7 +503,9 @@ fn reset_all_resets_all() {
         (Some(0), None)
     );
     // Nothing to reset is no error: it is done.
-    assert!(Store::new().recall.reset_all().is_ok());
+    let empty = Store::new();
+    empty.recall.reset_all().unwrap();
+    assert_eq!((empty.total(), empty.recall.metrics().len()), (None, 0));
 }
 
 #[test]

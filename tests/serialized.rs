@@ -21,7 +21,12 @@ fn an_aggregation_is_read_as_it_is_written() {
             aggregation
         );
     }
-    assert!(serde_json::from_str::<Aggregation>(r#""mean""#).is_err());
+    let wrong = serde_json::from_str::<Aggregation>(r#""mean""#).unwrap_err();
+    let wrong = wrong.to_string();
+    assert!(
+        wrong.starts_with("unknown variant `mean`, expected"),
+        "{wrong}"
+    );
 }
 
 #[test]
@@ -83,7 +88,13 @@ fn a_rule_is_read_as_it_is_written() {
     assert_eq!(rule, same);
     let written = serde_json::to_string(&rule).unwrap();
     assert_eq!(serde_json::from_str::<AlertRule>(&written).unwrap(), rule);
-    assert!(Store::default().recall.alerts().add(rule).is_ok());
+    let alerts = Store::default().recall.alerts();
+    alerts.add(rule).unwrap();
+    let rules = alerts.rules();
+    let added = rules.iter().find(|known| known.name == "SlowCheckout");
+    let added = added.map(|rule| (&*rule.condition, rule.severity, rule.is_enabled));
+    let condition = "p99(checkout_seconds) by (route) over 5m > 0.5";
+    assert_eq!(added, Some((condition, Severity::Critical, true)));
     for (wrong, why) in [
         (
             r#"{"name": "a", "condition": "p99(x) over 5m >"}"#,
