@@ -297,17 +297,18 @@ fn one_that_closes_half_way_is_a_connection_error() {
 fn redirects_are_followed_and_not_for_ever() {
     let address = server(|mut stream| {
         let answer = match request(&mut stream).split(' ').nth(1) {
+            Some("/a/c/d") => "HTTP/1.1 302 Found\r\nLocation: ../.\r\nContent-Length: 0\r\n\r\n",
             Some("/a/") => "HTTP/1.1 302 Found\r\nLocation: b\r\nContent-Length: 0\r\n\r\n",
             Some("/a/b") => "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
             _ => "HTTP/1.1 301 Moved\r\nLocation: /round\r\nContent-Length: 0\r\n\r\n",
         };
         let _ = stream.write_all(answer.as_bytes());
     });
-    let report = Probe::http(format!("http://{address}/a/"))
-        .unwrap()
-        .run()
-        .unwrap();
-    assert_eq!((report.redirects, report.status), (1, Some(200)));
+    for (path, redirects) in [("/a/", 1), ("/a/c/d", 2)] {
+        let probe = Probe::http(format!("http://{address}{path}")).unwrap();
+        let report = probe.run().unwrap();
+        assert_eq!((report.redirects, report.status), (redirects, Some(200)));
+    }
     let failure = http(&address).run().unwrap_err();
     assert_eq!(failure.report().redirects, 10);
     assert!(

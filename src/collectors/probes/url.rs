@@ -10,7 +10,7 @@ pub(super) struct Url {
     pub(super) port: u16,
     /// As it stands in the `Host` header.
     pub(super) authority: String,
-    /// Path and query.
+    /// Path, without `.` and `..`, and query.
     pub(super) path: String,
 }
 
@@ -56,11 +56,8 @@ impl Url {
         } else {
             host_and_port(&format!("{authority}:{default}"))?
         };
-        let path = if path.starts_with('/') {
-            path.to_owned()
-        } else {
-            format!("/{path}")
-        };
+        let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
+        let path = without_dots(path) + query;
         Ok(Self {
             is_tls,
             host,
@@ -92,11 +89,34 @@ impl Url {
     }
 }
 
-/// Whether a reference begins with a scheme. Paths and queries may have `://` in them, too.
+/// Whether a reference begins with a scheme, as RFC 3986, 4.2 tells it from a path. Paths and queries may have `://` in them, too.
 fn is_absolute(reference: &str) -> bool {
-    let scheme = reference.split_once("://").map(|(scheme, _)| scheme);
+    let scheme = reference.split_once(':').map(|(scheme, _)| scheme);
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-    scheme.is_some_and(|scheme| !scheme.is_empty() && scheme.bytes().all(is_word))
+    scheme.is_some_and(|scheme| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic()) && scheme.bytes().all(is_word)
+    })
+}
+
+/// An absolute path, or none, with `.` and `..` gone where they lead: RFC 3986, 5.2.4. What leads above the root leads to it.
+fn without_dots(path: &str) -> String {
+    let mut kept = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        match segment {
+            "." => {}
+            ".." => drop(kept.pop()),
+            _ => {
+                kept.push(segment);
+                continue;
+            }
+        }
+        // What ends in dots is a directory.
+        if segments.peek().is_none() {
+            kept.push("");
+        }
+    }
+    format!("/{}", kept.join("/"))
 }
 
 pub(super) fn check_host(host: &str) -> Result<(), Error> {
@@ -140,6 +160,77 @@ pub(super) fn host_and_port(text: &str) -> Result<(String, u16), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A redirect to `../login` was asked for as it stood, and servers that do not resolve it said 400.
+    #[test]
+    fn references_lead_where_rfc_3986_says() {
+        let base = Url::parse("http://a/b/c/d;p?q").unwrap();
+        // Its sections 5.4.1 and 5.4.2, without fragments, which are not sent.
+        for (reference, path) in [
+            ("g", "/b/c/g"),
+            ("./g", "/b/c/g"),
+            ("g/", "/b/c/g/"),
+            ("/g", "/g"),
+            ("?y", "/b/c/d;p?y"),
+            ("g?y", "/b/c/g?y"),
+            ("#s", "/b/c/d;p?q"),
+            ("g#s", "/b/c/g"),
+            ("g?y#s", "/b/c/g?y"),
+            (";x", "/b/c/;x"),
+            ("g;x", "/b/c/g;x"),
+            ("g;x?y#s", "/b/c/g;x?y"),
+            ("", "/b/c/d;p?q"),
+            (".", "/b/c/"),
+            ("./", "/b/c/"),
+            ("..", "/b/"),
+            ("../", "/b/"),
+            ("../g", "/b/g"),
+            ("../..", "/"),
+            ("../../", "/"),
+            ("../../g", "/g"),
+            ("../../../g", "/g"),
+            ("../../../../g", "/g"),
+            ("/./g", "/g"),
+            ("/../g", "/g"),
+            ("g.", "/b/c/g."),
+            (".g", "/b/c/.g"),
+            ("g..", "/b/c/g.."),
+            ("..g", "/b/c/..g"),
+            ("./../g", "/b/g"),
+            ("./g/.", "/b/c/g/"),
+            ("g/./h", "/b/c/g/h"),
+            ("g/../h", "/b/c/h"),
+            ("g;x=1/./y", "/b/c/g;x=1/y"),
+            ("g;x=1/../y", "/b/c/y"),
+            ("g?y/./x", "/b/c/g?y/./x"),
+            ("g?y/../x", "/b/c/g?y/../x"),
+            ("g#s/./x", "/b/c/g"),
+            ("g#s/../x", "/b/c/g"),
+        ] {
+            let to = base.join(reference).unwrap();
+            assert_eq!((&*to.authority, &*to.path), ("a", path), "{reference}");
+        }
+        let to = base.join("//g").unwrap();
+        assert_eq!((&*to.authority, &*to.path), ("g", "/"));
+        // Of another scheme, and one without a host.
+        for wrong in ["g:h", "http:g"] {
+            let error = base.join(wrong).unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .starts_with(&format!("url `{wrong}`: allowed is `http://"))
+            );
+        }
+        // Its section 5.2.4.
+        assert_eq!(without_dots("/a/b/c/./../../g"), "/a/g");
+        assert_eq!(without_dots("/mid/content=5/../6"), "/mid/6");
+        assert_eq!(
+            (&*without_dots(""), &*without_dots("/a//../b/")),
+            ("/", "/a/b/")
+        );
+        let own = Url::parse("http://a/b/../c/.?x=../y").unwrap();
+        assert_eq!(own.path, "/c/?x=../y");
+    }
 
     #[test]
     fn urls_have_their_parts() {
