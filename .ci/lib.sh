@@ -3,6 +3,8 @@
 
 # `strict` reads what cargo prints.
 export CARGO_TERM_COLOR=never
+# Nothing is built twice, and what would make that faster takes tens of gigabytes.
+export CARGO_INCREMENTAL=0
 
 current="start"
 passed=0
