@@ -259,7 +259,8 @@ impl Recall {
     ///
     /// # Errors
     ///
-    /// For a name that was never seen, with the nearest ones; and inside of a tick.
+    /// For a name that was never seen, with the nearest ones; inside of a tick; and in a forked process that does not reach all of its
+    /// series, when those that it reaches are reset.
     ///
     /// ```
     /// # let (recorder, recall) = metrics_recall::Recall::builder().build()?;

@@ -43,6 +43,12 @@ const ALERTS: [(&str, &str); 2] = [
     ),
 ];
 
+/// What a forked process says of the series that it cannot show.
+const OUT_OF_REACH: (&str, &str) = (
+    "recall_out_of_reach",
+    "How often in the last minutes something was in the way that a fork left locked: series may be missing here.",
+);
+
 /// Series that are copied at once: so many that some of each shard are among them, and come together.
 const BATCH: usize = 512;
 
@@ -161,7 +167,7 @@ fn ids<K: Asked>(registry: &Registry<K>, name: &Name) -> Vec<SeriesId> {
 }
 
 impl Core {
-    /// All metrics, by name and kind, and behind them those of alerts, which so give way to a metric of their names.
+    /// All metrics, by name and kind, and behind them what the store says of itself, which so gives way to a metric of its names.
     pub(crate) fn exposed(&self) -> Vec<Metric> {
         let infos = self.metrics().into_iter();
         let own = infos.map(|info| Metric {
@@ -170,21 +176,28 @@ impl Core {
             kind: info.kind,
             unit: info.unit,
             help: info.description.map(Into::into),
-            is_of_alerts: false,
+            is_of_store: false,
         });
-        let of_alerts = ALERTS.into_iter().map(|(name, help)| Metric {
+        let of_store = ALERTS.into_iter().chain([OUT_OF_REACH]);
+        let of_store = of_store.map(|(name, help)| Metric {
             shape: Shape::default(),
             name: name.into(),
             kind: MetricKind::Gauge,
             unit: None,
             help: Some(help.into()),
-            is_of_alerts: true,
+            is_of_store: true,
         });
-        own.chain(of_alerts).collect()
+        own.chain(of_store).collect()
     }
 
-    /// Calls `visit` with the series of alerts that have this name.
-    fn each_alert(&self, name: &str, visit: &mut Visit<'_>) {
+    /// Calls `visit` with the series that the store itself has of this name.
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
+    fn each_of_store(&self, name: &str, visit: &mut Visit<'_>) {
+        // Asked for behind all others, which have met what is in the way.
+        let times = fork::given_up();
+        if name == OUT_OF_REACH.0 && times > 0 {
+            visit(gauge(&[]), Value::Gauge(times as f64));
+        }
         for series in self.alerts.series() {
             if series.name == name {
                 let labels = &series.labels.canonical();
@@ -205,8 +218,8 @@ impl Core {
         native: bool,
         visit: &mut Visit<'_>,
     ) {
-        if metric.is_of_alerts {
-            return self.each_alert(&metric.name, visit);
+        if metric.is_of_store {
+            return self.each_of_store(&metric.name, visit);
         }
         let live = &self.live;
         match metric.kind {

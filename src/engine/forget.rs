@@ -1,14 +1,17 @@
 //! Reset and delete: which series, and one after the other.
 
-use super::core::{Asked, Core, accepted};
+use super::{
+    core::{Asked, Core, accepted},
+    tick::Engine,
+};
 use crate::{
     error::Error,
     live::{Counter, Gauge, Histogram, Name, registry::Registry, remove::is_shown},
     model::MetricKind,
     query::Query,
-    util::text::Brief,
+    util::{fork, text::Brief},
 };
-use std::sync::atomic::Ordering::Relaxed;
+use std::{fmt, sync::atomic::Ordering::Relaxed};
 
 /// What becomes of series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +21,9 @@ pub(crate) enum Fate {
     /// They are gone, with their history.
     Delete,
 }
+
+/// Why a forked process does not reach what it has.
+const LEFT_LOCKED: &str = "this process was forked while a thread of its parent had them locked (fork before `install()`, or while nothing else runs)";
 
 impl Fate {
     fn word(self) -> &'static str {
@@ -38,18 +44,36 @@ pub(crate) enum Whose<'a> {
     Query(&'a Query),
 }
 
+impl fmt::Display for Whose<'_> {
+    /// Behind what becomes of them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => Ok(()),
+            Self::Kind(kind) => write!(f, " of all {kind}s"),
+            Self::Name(name) => write!(f, " of `{}`", Brief(name)),
+            Self::Query(query) => write!(f, " of `{}`", Brief(&query.name)),
+        }
+    }
+}
+
 impl Core {
     /// Resets or deletes series. What was recorded before is in windows, or gone, and in no total; what is recorded meanwhile is
-    /// counted once.
+    /// counted once. In a forked process that cannot reach all of them, those that it reaches are, and the error says so.
     pub(crate) fn settle(&self, whose: Whose<'_>, fate: Fate) -> Result<(), Error> {
-        let settled = self.with_engine(|engine| {
+        let word = fate.word();
+        let settle = |engine: &mut Engine| {
             // What was recorded until now belongs to what was.
             engine.run(self, self.clock.elapsed_ns(), None);
-            let mut found = 0;
-            found += self.settle_in::<Counter>(whose, fate)?;
-            found += self.settle_in::<Gauge>(whose, fate)?;
-            found += self.settle_in::<Histogram>(whose, fate)?;
+            let (found, is_whole) = fork::looked(|| {
+                let counters = self.settle_in::<Counter>(whose, fate)?;
+                let gauges = self.settle_in::<Gauge>(whose, fate)?;
+                Ok(counters + gauges + self.settle_in::<Histogram>(whose, fate)?)
+            });
+            let found = found?;
             match (found, whose) {
+                _ if !is_whole => Err(Error::refused(format!(
+                    "{word}{whose}: {found} are done, and some are out of reach: {LEFT_LOCKED}"
+                ))),
                 (0, Whose::Name(name)) => Err(self.unknown_metric(name, None)),
                 (0, Whose::Query(query)) if !self.has(query.kind, &query.name) => {
                     Err(self.unknown_metric(&query.name, Some(query.kind)))
@@ -61,12 +85,18 @@ impl Core {
                 ))),
                 _ => Ok(()),
             }
-        });
+        };
+        let (settled, is_open) = fork::looked(|| self.with_engine(settle));
         settled.unwrap_or_else(|| {
-            let word = fate.word();
-            Err(Error::reentrant(format!(
-                "{word} from inside of a tick or a recording: allowed is anywhere else"
-            )))
+            Err(if is_open {
+                Error::reentrant(format!(
+                    "{word} from inside of a tick or a recording: allowed is anywhere else"
+                ))
+            } else {
+                Error::refused(format!(
+                    "{word}{whose}: ticks are out of reach: {LEFT_LOCKED}"
+                ))
+            })
         })
     }
 
@@ -112,7 +142,7 @@ fn settle_name<K: Asked>(
     let query = query.filter(|query| !query.matchers.is_empty());
     let mut done = 0;
     let mut full = Ok(());
-    name.for_each_member(registry.marks_of(std::iter::empty()), |id| {
+    let each = |id| {
         let is_meant = registry.with(id, |entry| match query {
             Some(query) => accepted(entry, name, query).is_some(),
             // What was never used, or not since a delete, stays as it is.
@@ -128,7 +158,9 @@ fn settle_name<K: Asked>(
             };
             done += usize::from(full.is_ok());
         }
-    });
+    };
+    let none = registry.marks_of(std::iter::empty());
+    let ((), is_whole) = fork::looked(|| name.for_each_member(none, each));
     full.map_err(|_| {
         Error::refused(format!(
             "delete of `{}`: no memory to part a series from the handles that are held of it; {done} were deleted (`memory_budget`)",
@@ -136,6 +168,10 @@ fn settle_name<K: Asked>(
         ))
     })?;
     name.was_reset();
+    if !is_whole {
+        // What is out of reach is still there.
+        return Ok(done);
+    }
     match (fate, query) {
         (Fate::Reset, None) => name.retired.store(0, Relaxed),
         (Fate::Delete, None) => registry.go(name),

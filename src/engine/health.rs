@@ -302,7 +302,7 @@ impl Core {
         match fork::given_up() {
             0 => {}
             n => reasons.push(format!(
-                "this process was forked while threads of its parent were at work: {n} times what they had locked was in the way, and new series went to overflow or a question had no answer (fork before `install()`, or while nothing else runs)"
+                "this process was forked while threads of its parent were at work: {n} times what they had locked was in the way, and new series went to overflow, a question had no answer, or lists, exposition, a reset or a delete went without some series (fork before `install()`, or while nothing else runs)"
             )),
         }
         reasons.extend(self.idle_worker());

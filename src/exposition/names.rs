@@ -273,7 +273,7 @@ mod tests {
             unit: None,
             help: None,
             shape: Shape::default(),
-            is_of_alerts: false,
+            is_of_store: false,
         }
     }
 

@@ -12,8 +12,8 @@ pub(crate) struct Metric {
     pub(crate) help: Option<Box<str>>,
     /// Of a histogram.
     pub(crate) shape: Shape,
-    /// Not a metric of the program: the series that Prometheus writes of alerts, under this name.
-    pub(crate) is_of_alerts: bool,
+    /// Not a metric of the program: what Prometheus writes of alerts, or what the store says of itself, under this name.
+    pub(crate) is_of_store: bool,
 }
 
 /// What one series is at.

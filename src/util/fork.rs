@@ -54,9 +54,15 @@ pub(crate) fn turn() {
 
 /// What `read` has seen; `None`: not all that it looked for, since a lock was in its way.
 pub(crate) fn whole<T>(read: impl FnOnce() -> T) -> Option<T> {
+    let (seen, is_whole) = looked(read);
+    is_whole.then_some(seen)
+}
+
+/// What `act` gives, and whether no lock was in its way.
+pub(crate) fn looked<T>(act: impl FnOnce() -> T) -> (T, bool) {
     let before = MISSED.get();
-    let seen = read();
-    (MISSED.get() == before).then_some(seen)
+    let seen = act();
+    (seen, MISSED.get() == before)
 }
 
 /// The lock, when it is open; `None`: a thread that was left behind holds it.
