@@ -1,8 +1,12 @@
 //! A set of rows of one chunk, as a mask: bit `r` is row `r`.
 //!
-//! Layout, in bits: a form in three, then for `ALL` and `NONE` nothing, for `BITMAP` a bit for each row, for `LIST` how many rows in
-//! seven and each in seven, and for `EDGES` how many edges in seven and each in seven. An edge is a row that is in the
-//! set while the one before is not, or the other way round; before the first row is no row.
+//! Layout, in bits: a form in three, then for `ALL` and `NONE` nothing, for `BITMAP` a bit for each row, for `LIST` a list of the
+//! rows, and for `EDGES` one of the edges. An edge is a row that is in the set while the one before is not, or the other
+//! way round; before the first row is no row.
+//!
+//! A list is how many there are, in seven; and of each how many rows were left out since the one before, in Rice codes: the
+//! lowest bits of all of them in fields, then the rest of each as a unary number. How wide the fields are follows from how many
+//! there are of how many rows.
 
 use super::bits::{Reader, Writer};
 
@@ -135,8 +139,8 @@ pub(crate) fn bits(rows: Rows, n: usize) -> usize {
         + match form(rows, n) {
             ALL | NONE => 0,
             BITMAP => n.min(MOST_ROWS),
-            LIST => ROW_BITS as usize * (1 + count(rows)),
-            _ => ROW_BITS as usize * (1 + count(edges(rows, n))),
+            LIST => list_bits(rows, n),
+            _ => list_bits(edges(rows, n), n),
         }
 }
 
@@ -149,8 +153,8 @@ pub(crate) fn write(rows: Rows, n: usize, writer: &mut Writer) {
         BITMAP => {
             (0..n.min(MOST_ROWS)).for_each(|row| writer.put(u64::from(rows >> row & 1 == 1), 1));
         }
-        LIST => write_list(rows, writer),
-        _ => write_list(edges(rows, n), writer),
+        LIST => write_list(rows, n, writer),
+        _ => write_list(edges(rows, n), n, writer),
     }
 }
 
@@ -163,11 +167,11 @@ pub(crate) fn read(n: usize, reader: &mut Reader) -> Rows {
             reader.skip(n.min(MOST_ROWS));
             rows
         }
-        LIST => read_list(reader),
+        LIST => read_list(n, reader),
         NONE => 0,
         _ => {
             // Every row's bit is the parity of the edges up to it.
-            let mut rows = read_list(reader);
+            let mut rows = read_list(n, reader);
             for shift in [1, 2, 4, 8, 16, 32, 64] {
                 rows ^= rows << shift;
             }
@@ -178,16 +182,16 @@ pub(crate) fn read(n: usize, reader: &mut Reader) -> Rows {
 }
 
 fn form(rows: Rows, n: usize) -> u64 {
-    let (listed, edges) = (count(rows), count(edges(rows, n)));
-    let bitmap = n.min(MOST_ROWS);
-    let list = ROW_BITS as usize * (1 + listed.min(edges));
     if rows == first(n) {
-        ALL
-    } else if rows == 0 {
-        NONE
-    } else if bitmap <= list {
+        return ALL;
+    }
+    if rows == 0 {
+        return NONE;
+    }
+    let [list, edges] = [rows, edges(rows, n)].map(|listed| list_bits(listed, n));
+    if n.min(MOST_ROWS) <= list.min(edges) {
         BITMAP
-    } else if listed <= edges {
+    } else if list <= edges {
         LIST
     } else {
         EDGES
@@ -199,15 +203,60 @@ fn edges(rows: Rows, n: usize) -> Rows {
     (rows ^ rows << 1) & first(n)
 }
 
-fn write_list(rows: Rows, writer: &mut Writer) {
-    // A list of 128 is never written: a bitmap is shorter.
-    writer.put(u64::from(rows.count_ones()), ROW_BITS);
-    iter(rows).for_each(|row| writer.put(row as u64, ROW_BITS));
+/// Width of the fields for so many of `n` rows: about the average gap, as the gaps of rows that have nothing to do with each
+/// other are shortest then.
+fn gap_width(listed: usize, n: usize) -> u32 {
+    // 11 of 16 are the logarithm of 2.
+    let average = n.saturating_sub(listed) * 11 / (listed.max(1) * 16);
+    average.checked_ilog2().unwrap_or(0)
 }
 
-fn read_list(reader: &mut Reader) -> Rows {
-    let listed = reader.take(ROW_BITS);
-    (0..listed).fold(0, |rows, _| rows | 1 << reader.take(ROW_BITS))
+/// How many rows were left out before each.
+fn gaps(rows: Rows) -> impl Iterator<Item = u64> {
+    let mut next = 0;
+    iter(rows).map(move |row| {
+        let gap = row - next;
+        next = row + 1;
+        gap as u64
+    })
+}
+
+fn list_bits(rows: Rows, n: usize) -> usize {
+    let (listed, width) = (count(rows), gap_width(count(rows), n));
+    // Together not more than there are rows.
+    let rest: u64 = gaps(rows).map(|gap| gap >> width).sum();
+    ROW_BITS as usize + listed * (width as usize + 1) + usize::try_from(rest).unwrap_or(MOST_ROWS)
+}
+
+fn write_list(rows: Rows, n: usize, writer: &mut Writer) {
+    let (listed, mut column) = (count(rows), [0; MOST_ROWS]);
+    for (place, gap) in column.iter_mut().zip(gaps(rows)) {
+        *place = gap;
+    }
+    let (gaps, width) = (
+        column.get(..listed).unwrap_or_default(),
+        gap_width(listed, n),
+    );
+    // A list of 128 is never written: a bitmap is shorter.
+    writer.put(listed as u64, ROW_BITS);
+    writer.fields(width, gaps);
+    writer.unaries(gaps.iter().map(|gap| gap >> width));
+}
+
+fn read_list(n: usize, reader: &mut Reader) -> Rows {
+    // At most 127.
+    let listed = usize::try_from(reader.take(ROW_BITS)).unwrap_or(0);
+    let (mut column, width) = ([0; MOST_ROWS], gap_width(listed, n));
+    let gaps = column.get_mut(..listed).unwrap_or_default();
+    reader.fields(width, gaps);
+    reader.add_unary(width, gaps);
+    let mut next = 0_u64;
+    gaps.iter().fold(0, |rows, &gap| {
+        let row = next.saturating_add(gap);
+        next = row.saturating_add(1);
+        let row = u32::try_from(row).unwrap_or(u32::MAX);
+        rows | Rows::from(1_u8).checked_shl(row).unwrap_or(0)
+    })
 }
 
 #[cfg(test)]
@@ -266,7 +315,12 @@ mod tests {
     fn runs_and_few_rows_are_short() {
         assert_eq!(bits(first(120), 120), 3);
         assert_eq!(bits(0, 120), 3);
-        assert_eq!(bits(first(50) << 30, 120), 24);
+        assert_eq!(bits(first(50) << 30, 120), 23);
         assert_eq!(bits(1 << 7, 120), 17);
+        // Six of 120, anywhere: the logarithm of as many ways is 31.8.
+        let spread = [5, 22, 50, 51, 77, 101]
+            .iter()
+            .fold(0, |rows, row| rows | 1 << row);
+        assert_eq!(bits(spread, 120), 3 + 7 + 34);
     }
 }
