@@ -6,6 +6,7 @@
 )]
 
 use metrics_recall::{Clock, ManualClock, RateMetric, Recall, secs};
+use std::{sync::mpsc, time::Duration};
 
 fn names(recall: &Recall) -> Vec<String> {
     let all = recall.collectors().into_iter();
@@ -19,9 +20,17 @@ fn often(recall: &Recall, hands: &ManualClock, rate: &RateMetric, name: &str, n:
         hands.advance(secs(1));
         recall.tick();
     }
-    // On this thread, so that it has been done.
-    recall.collect_now();
-    let shown = recall.gauges(name).label("window", "1m").current();
+    // On this thread; a run of the last tick may be under way on another, and is not waited for.
+    let (_never, wakes) = mpsc::channel::<()>();
+    let mut shown = None;
+    for _ in 0..60_000 {
+        recall.collect_now();
+        shown = recall.gauges(name).label("window", "1m").current();
+        if shown == rate.one_minute() {
+            break;
+        }
+        let _ = wakes.recv_timeout(Duration::from_millis(1));
+    }
     assert_eq!(shown, rate.one_minute());
     shown.unwrap()
 }
