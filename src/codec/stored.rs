@@ -236,7 +236,7 @@ fn take_blocks<'a>(input: &mut Input<'a>, class: usize, kind: usize) -> Result<&
 
 impl<'a> Stored<'a> {
     /// Oldest first.
-    pub(crate) fn rows(&self) -> impl ExactSizeIterator<Item = Row> {
+    pub(crate) fn rows(&self) -> impl ExactSizeIterator<Item = Row> + Clone {
         self.rows.chunks_exact(ROW).map(|bytes| {
             let mut input = Input(bytes);
             // All there: chunks are as long as a row.

@@ -105,7 +105,7 @@ impl Feed {
         let mut bytes = [0; 3];
         let mut points = 0;
         for segment in &self.history.current.archive.tiers[0].segments {
-            points += segment.axis.rows.len();
+            points += segment.axis.len();
             for chunks in segment.chunks.iter().flatten() {
                 for (bytes, blocks) in bytes.iter_mut().zip(&chunks.blocks) {
                     *bytes += blocks.iter().map(Block::bytes).sum::<usize>();

@@ -5,6 +5,7 @@
 //! segment; the same pass makes the points of the next coarser tier, which gathers them as frames and seals them in
 //! turn. Retention and pressure drop whole segments, oldest first. What a reader holds stays charged until it is done.
 
+mod axis;
 mod bench;
 mod charge;
 mod issue;

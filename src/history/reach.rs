@@ -53,7 +53,7 @@ impl Piece<'_> {
     pub(crate) fn row(&self, row: usize) -> Option<Row> {
         match self.source {
             Source::Frame(kept) => Some(kept.row()),
-            Source::Segment(segment) => segment.axis.rows.get(row).copied(),
+            Source::Segment(segment) => segment.axis.row(row),
         }
     }
 
@@ -320,9 +320,9 @@ impl<'a> TierPoints<'a> {
         let segments = self.segments();
         let at = segments.partition_point(|segment| segment.axis.end_ns() < ns);
         if let Some(segment) = segments.get(at) {
-            let rows = &segment.axis.rows;
-            let row = rows.partition_point(|row| row.end_ns < ns);
-            return rows.get(row).map(|row| row.end_ns);
+            let axis = &segment.axis;
+            let row = axis.partition_point(|row| row.end_ns < ns);
+            return axis.row(row).map(|row| row.end_ns);
         }
         let frames = self.frames.iter().map(|kept| kept.frame.span.end_ns);
         frames.filter(|end| *end >= ns).min()
@@ -344,9 +344,9 @@ impl<'a> TierPoints<'a> {
             }
         }
         for segment in self.segments().iter().rev() {
-            let rows = &segment.axis.rows;
-            let from = rows.partition_point(|row| begin.is_after(row.start_ns, row.end_ns));
-            let to = rows.partition_point(|row| row.end_ns <= end);
+            let axis = &segment.axis;
+            let from = axis.partition_point(|row| begin.is_after(row.start_ns, row.end_ns));
+            let to = axis.partition_point(|row| row.end_ns <= end);
             if from < to {
                 pieces.push(Piece {
                     source: Source::Segment(segment),

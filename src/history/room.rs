@@ -241,7 +241,7 @@ impl History {
         let tiers = self.current.archive.tiers.iter().zip(&choice.segments);
         let points = tiers.map(|(tier, gone)| {
             let segments = tier.segments.iter().take(*gone);
-            segments.map(|segment| segment.axis.rows.len() as u64).sum()
+            segments.map(|segment| segment.axis.len() as u64).sum()
         });
         points.collect()
     }
@@ -381,7 +381,7 @@ impl History {
                 if left >= keep {
                     break;
                 }
-                left += segment.axis.rows.len();
+                left += segment.axis.len();
                 stay += 1;
             }
             edits.push(Edit {

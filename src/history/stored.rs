@@ -2,11 +2,12 @@
 
 use super::{
     Charge,
-    timeline::{Axis, Chunks, Segment, Shelved},
+    axis::Axis,
+    timeline::{Chunks, Segment, Shelved},
 };
 use crate::{
     codec::{
-        segment::Block,
+        segment::{Block, Row},
         stored::{Header, KINDS, Parts, Stored, StoredBlock},
     },
     ledger::{Full, Ledger, Part},
@@ -15,8 +16,8 @@ use crate::{
 };
 
 impl Segment {
-    /// What is to be written of a segment of this tier, which is a coarse one or is not.
-    fn parts(&self, tier: &Shelved, is_coarse: bool) -> Parts<'_> {
+    /// What is to be written of a segment of this tier, which is a coarse one or is not, with these rows.
+    fn parts<'a>(&'a self, rows: &'a [Row], tier: &Shelved, is_coarse: bool) -> Parts<'a> {
         let mut blocks = [[&[][..]; KINDS]; CLASSES];
         for (blocks, chunks) in blocks.iter_mut().zip(&self.chunks) {
             if let Some(chunks) = chunks {
@@ -30,15 +31,14 @@ impl Segment {
                 scale: tier.scale,
                 kept: self.kept,
             },
-            rows: &self.axis.rows,
+            rows,
             blocks,
         }
     }
 
     /// The segment that was stored.
     fn restored(ledger: &Arc<Ledger>, stored: &Stored<'_>) -> Result<Self, Full> {
-        let n = stored.rows().len();
-        let charge = Charge::new(ledger, Part::History, Axis::bytes(n))?;
+        let charge = Charge::new(ledger, Part::History, Axis::bytes(&stored.rows()))?;
         let mut chunks = [const { None }; CLASSES];
         for (class, chunks) in chunks.iter_mut().enumerate() {
             let own = layout::arc::<Chunks>();
@@ -56,11 +56,7 @@ impl Segment {
                 *chunks = Some(Arc::new(Chunks { blocks, charge }));
             }
         }
-        let axis = Axis {
-            rows: stored.rows().collect(),
-            tick: stored.header.tick,
-            charge,
-        };
+        let axis = Axis::new(&stored.rows(), stored.header.tick, charge);
         Ok(Self {
             axis: Arc::new(axis),
             kept: stored.header.kept,
@@ -174,7 +170,8 @@ mod tests {
         tier: &Shelved,
         is_coarse: bool,
     ) -> Result<(), TestCaseError> {
-        let parts = segment.parts(tier, is_coarse);
+        let rows: Vec<Row> = segment.axis.rows().collect();
+        let parts = segment.parts(&rows, tier, is_coarse);
         let mut bytes = Vec::new();
         parts.write(&mut bytes);
         prop_assert_eq!(bytes.len(), parts.encoded_len());
@@ -185,7 +182,7 @@ mod tests {
         let back = Segment::restored(ledger, &stored).expect("room");
         prop_assert!(back.bytes() <= segment.bytes());
         prop_assert_eq!(ledger.used() - used, back.bytes());
-        prop_assert_eq!(&back.axis.rows, &segment.axis.rows);
+        prop_assert_eq!(back.axis.rows().collect::<Vec<_>>(), rows);
         prop_assert_eq!(
             (back.axis.tick, back.kept),
             (segment.axis.tick, segment.kept)

@@ -199,7 +199,7 @@ fn frames_become_segments_and_take_a_fraction_of_their_room() {
     assert!(history.sealings[0].is_some());
     history.seal_now(0);
     let segments = &history.current.archive.tiers[0].segments;
-    assert_eq!((segments.len(), segments[0].axis.rows.len()), (1, 120));
+    assert_eq!((segments.len(), segments[0].axis.len()), (1, 120));
     assert_eq!(history.current.frames.len(), 1);
     assert!(segments[0].bytes() < 110_000, "{}", segments[0].bytes());
     assert!(history.current.bytes() < open / 8);
@@ -275,7 +275,7 @@ fn increase(history: &History, timeline: &Timeline, id: SeriesId) -> (u64, u64) 
             }
             Source::Segment(segment) => {
                 let chunk = segment.chunk(MetricKind::Counter, id).unwrap_or_default();
-                let mut increments = vec![0; segment.axis.rows.len()];
+                let mut increments = vec![0; segment.axis.len()];
                 counters::read(chunk, &mut increments);
                 rose += increments[piece.rows.clone()].iter().sum::<u64>();
             }
@@ -423,9 +423,9 @@ fn no_point_and_no_segment_reaches_over_a_gap() {
     let tiers = &timeline.archive.tiers;
     let segments = tiers.iter().flat_map(|tier| &tier.segments);
     let rows = segments.flat_map(|segment| {
-        let two = segment.axis.rows.windows(2);
-        assert!(two.into_iter().all(|two| two[0].end_ns == two[1].start_ns));
-        segment.axis.rows.iter().copied()
+        let mut two = segment.axis.rows().zip(segment.axis.rows().skip(1));
+        assert!(two.all(|(before, row)| before.end_ns == row.start_ns));
+        segment.axis.rows()
     });
     let open = tiers[1].open.iter().map(|kept| kept.row());
     let mut some = false;
@@ -472,7 +472,7 @@ fn with_memory_to_spare_segments_are_long_and_no_history_is_lost_when_it_is_need
     let segments = |history: &History| {
         let segments = history.current.archive.tiers[0].segments.iter();
         segments
-            .map(|segment| segment.axis.rows.len())
+            .map(|segment| segment.axis.len())
             .collect::<Vec<_>>()
     };
     let open = timeline::open_bytes(history.open(0));

@@ -1,6 +1,6 @@
 //! A consistent view of history: the newest ticks as frames, and behind them, tier by tier, what was sealed.
 
-use super::{charge::Charge, issue::Issue};
+use super::{axis::Axis, charge::Charge, issue::Issue};
 use crate::{
     codec::segment::{self, Block, Row},
     ledger::{Full, Ledger, Part},
@@ -42,30 +42,6 @@ impl Kept {
 /// Bytes of points that are not sealed yet.
 pub(super) fn open_bytes(open: &[Arc<Kept>]) -> usize {
     open.iter().map(|kept| kept.bytes()).sum()
-}
-
-/// The points of a segment.
-#[derive(Debug)]
-pub(crate) struct Axis {
-    /// Oldest first; each starts where the one before ends, or later if ticks were lost.
-    pub(crate) rows: Box<[Row]>,
-    /// Number of the first tick.
-    pub(super) tick: u64,
-    pub(super) charge: Charge,
-}
-
-impl Axis {
-    pub(super) fn bytes(rows: usize) -> usize {
-        layout::arc::<Self>() + layout::vec::<Row>(rows)
-    }
-
-    pub(super) fn start_ns(&self) -> u64 {
-        self.rows.first().map_or(0, |row| row.start_ns)
-    }
-
-    pub(super) fn end_ns(&self) -> u64 {
-        self.rows.last().map_or(0, |row| row.end_ns)
-    }
 }
 
 /// The series of one retention class in a segment.
@@ -307,7 +283,7 @@ impl Timeline {
     pub(crate) fn size(&self, tier: usize) -> [(usize, usize); 2] {
         let shelved = self.archive.tiers.get(tier);
         let segments = shelved.map_or(&[][..], |shelved| &shelved.segments);
-        let sealed: usize = segments.iter().map(|segment| segment.axis.rows.len()).sum();
+        let sealed: usize = segments.iter().map(|segment| segment.axis.len()).sum();
         let open: &[Arc<Kept>] = match tier {
             0 => &self.frames,
             _ => shelved.map_or(&[], |shelved| &shelved.open),

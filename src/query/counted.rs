@@ -160,7 +160,7 @@ pub(super) fn each_rise(
             }
             Source::Segment(segment) => {
                 if let Some(chunk) = segment.chunk(MetricKind::Counter, id) {
-                    let n = segment.axis.rows.len();
+                    let n = segment.axis.len();
                     each_in_chunk(chunk, n, piece, &piece.rows_of(points), |at, by, peak| {
                         f(place + at, by, peak);
                     });

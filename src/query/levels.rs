@@ -346,7 +346,7 @@ pub(super) fn value_before(
             }
             Source::Segment(segment) => {
                 if let Some(chunk) = segment.chunk(MetricKind::Gauge, member.id) {
-                    unpacked.read(chunk, segment.axis.rows.len(), piece.is_coarse);
+                    unpacked.read(chunk, segment.axis.len(), piece.is_coarse);
                     return unpacked.before(rows.start).unwrap_or(f64::NAN);
                 }
             }
@@ -373,7 +373,7 @@ fn value_after(reach: &Reach<'_>, point: usize, member: &Member, unpacked: &mut 
             }
             Source::Segment(segment) => {
                 if let Some(chunk) = segment.chunk(MetricKind::Gauge, member.id) {
-                    unpacked.read(chunk, segment.axis.rows.len(), piece.is_coarse);
+                    unpacked.read(chunk, segment.axis.len(), piece.is_coarse);
                     return unpacked.before(rows.end).unwrap_or(f64::NAN);
                 }
             }
@@ -405,7 +405,7 @@ pub(super) fn each_level(
         Source::Segment(segment) => segment.chunk(MetricKind::Gauge, id),
     };
     if let (Source::Segment(segment), Some(chunk)) = (piece.source, chunk) {
-        unpacked.read(chunk, segment.axis.rows.len(), piece.is_coarse);
+        unpacked.read(chunk, segment.axis.len(), piece.is_coarse);
     }
     for at in piece.rows.clone() {
         let Some(row) = piece.row(at) else {

@@ -121,7 +121,7 @@ fn add(
             }
             Source::Segment(segment) => {
                 let chunk = segment.chunk(MetricKind::Histogram, member.id);
-                let n = segment.axis.rows.len();
+                let n = segment.axis.len();
                 if let Some(chunk) = chunk.and_then(|chunk| Chunk::open(chunk, n)) {
                     pile.add_chunk(&chunk, piece.rows_of(points))?;
                 }
@@ -186,7 +186,7 @@ fn each_mean(
             }
             Source::Segment(segment) => {
                 let chunk = segment.chunk(MetricKind::Histogram, member.id);
-                let n = segment.axis.rows.len();
+                let n = segment.axis.len();
                 if let Some(chunk) = chunk.and_then(|chunk| Chunk::open(chunk, n)) {
                     let place = |row: usize| first + row.saturating_sub(rows.start);
                     chunk.heads(rows.clone(), |row, head| f(place(row), 0, head.sum));

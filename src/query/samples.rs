@@ -203,7 +203,7 @@ impl Sampled for Histograms {
                 }
                 Source::Segment(segment) => {
                     let chunk = segment.chunk(MetricKind::Histogram, member.id);
-                    let n = segment.axis.rows.len();
+                    let n = segment.axis.len();
                     if let Some(chunk) = chunk.and_then(|chunk| Chunk::open(chunk, n)) {
                         let all = HistogramSample::of_chunk(&chunk, rows, piece.scale);
                         let all = all.into_iter();

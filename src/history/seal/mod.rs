@@ -12,9 +12,10 @@ mod histogram;
 
 use self::columns::{Column, Columns, WARM, ids};
 use super::{
+    axis::Axis,
     bench::Bench,
     charge::Charge,
-    timeline::{Axis, Chunks, Kept, Segment},
+    timeline::{Chunks, Kept, Segment},
 };
 use crate::{
     codec::{
@@ -336,7 +337,8 @@ impl Sealing {
         if let Some(segment) = &self.segment {
             return Ok(segment.clone());
         }
-        let bytes = Axis::bytes(self.frames.len());
+        let rows = self.frames.iter().map(|kept| kept.row());
+        let bytes = Axis::bytes(&rows);
         let charge = Charge::new(&self.ledger, Part::History, bytes)?;
         let is_empty = |class: &Class| class.blocks.iter().all(Vec::is_empty);
         let some = self.classes.iter().filter(|class| !is_empty(class)).count();
@@ -353,11 +355,8 @@ impl Sealing {
                 charge,
             }));
         }
-        let axis = Axis {
-            rows: self.frames.iter().map(|kept| kept.row()).collect(),
-            tick: self.frames.first().map_or(0, |kept| kept.tick),
-            charge,
-        };
+        let tick = self.frames.first().map_or(0, |kept| kept.tick);
+        let axis = Axis::new(&rows, tick, charge);
         let segment = Segment {
             axis: Arc::new(axis),
             kept: self.form.classes,

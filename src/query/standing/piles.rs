@@ -81,7 +81,7 @@ impl Piled {
                     }
                     Source::Segment(segment) => {
                         let chunk = segment.chunk(MetricKind::Histogram, *id);
-                        let n = segment.axis.rows.len();
+                        let n = segment.axis.len();
                         if let Some(chunk) = chunk.and_then(|chunk| Chunk::open(chunk, n)) {
                             let rows = piece.rows_of(points);
                             let first = piece.points().start.max(points.start) - points.start;
@@ -223,7 +223,7 @@ impl Piled {
                 }
                 Source::Segment(segment) => {
                     let chunk = segment.chunk(MetricKind::Histogram, id);
-                    let n = segment.axis.rows.len();
+                    let n = segment.axis.len();
                     let Some(chunk) = chunk.and_then(|chunk| Chunk::open(chunk, n)) else {
                         continue;
                     };
