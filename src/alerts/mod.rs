@@ -184,6 +184,10 @@ impl Alerts {
     /// Calls `f` once for all events of a group that come within `window` after its first, so that a storm is one call: events
     /// with the same values of these labels are a group. The window is one of ticks, not of the wall.
     ///
+    /// Of each group one call waits at most: while `f` is slow, it takes in what comes. A thousand events wait at most, then the
+    /// oldest of the largest group are dropped, and [`AlertGroup::missing`] says how many; a group loses its call only when more
+    /// than a thousand wait, or when memory is short.
+    ///
     /// ```
     /// # let (_recorder, recall) = metrics_recall::Recall::builder().build()?;
     /// use metrics_recall::secs;

@@ -18,10 +18,12 @@ const MOST_GROUPS: usize = 256;
 
 /// Events of a storm that have the same values of the labels that they were grouped by.
 ///
-/// Shown as the labels and the number of events, and an event a line.
+/// Shown as the labels and the number of events, with how many are missing, and an event a line.
 pub struct AlertGroup {
     labels: Labels,
     events: Vec<AlertEvent>,
+    /// Events that were dropped while it waited.
+    missing: u64,
     since_ns: u64,
     kept: Kept,
 }
@@ -39,6 +41,12 @@ impl AlertGroup {
         &self.events
     }
 
+    /// How many older events of it were dropped, since a thousand waited for the callback, or memory was short.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        self.missing
+    }
+
     fn new(ledger: &Arc<Ledger>, labels: Labels, since_ns: u64) -> Result<Self, Full> {
         // With the box that it is delivered in.
         let bytes = size_of::<Self>() + labels.bytes();
@@ -46,12 +54,20 @@ impl AlertGroup {
         Ok(Self {
             labels,
             events: Vec::new(),
+            missing: 0,
             since_ns,
             kept,
         })
     }
 
     fn push(&mut self, event: AlertEvent) -> Result<(), Full> {
+        self.room()?;
+        self.events.push(event);
+        Ok(())
+    }
+
+    /// Room for one more event.
+    fn room(&mut self) -> Result<(), Full> {
         let capacity = self.events.capacity();
         if self.events.len() == capacity {
             let larger = layout::grown(capacity);
@@ -59,14 +75,30 @@ impl AlertGroup {
             layout::regrow(&mut self.events, larger);
             self.kept.give_back(layout::vec::<AlertEvent>(capacity));
         }
-        self.events.push(event);
         Ok(())
+    }
+
+    /// Takes in what came later. Without room for all of it the oldest events go. Gives how many.
+    fn absorb(&mut self, later: Self) -> usize {
+        let mut lost = 0;
+        self.missing += later.missing;
+        for event in later.events {
+            if self.room().is_err() && !self.events.is_empty() {
+                self.events.remove(0);
+                lost += 1;
+            }
+            // There was one at least, so there is room.
+            self.events.push(event);
+        }
+        self.missing += lost as u64;
+        lost
     }
 
     /// The oldest events go, some at a time, so that not all others are moved for each; never the newest. Gives how many.
     fn trim(&mut self) -> usize {
         let few = self.events.len().div_ceil(16);
         let few = few.min(self.events.len().saturating_sub(1));
+        self.missing += few as u64;
         self.events.drain(..few).count()
     }
 }
@@ -75,6 +107,9 @@ impl fmt::Display for AlertGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let labels = self.labels.to_string();
         write!(f, "{} events of {}", self.events.len(), Shown(&labels))?;
+        if self.missing > 0 {
+            write!(f, ", and {} older ones that are missing", self.missing)?;
+        }
         for event in &self.events {
             write!(f, "\n  {event}")?;
         }
@@ -149,7 +184,7 @@ impl Inbox {
     /// Takes an event in; gives how many were dropped for it.
     pub(super) fn offer(&mut self, event: &AlertEvent, now_ns: u64) -> u64 {
         let before = self.dropped;
-        while self.waiting >= MOST_EVENTS && self.drop_oldest() {}
+        while self.waiting >= MOST_EVENTS && (self.trim_largest() || self.drop_oldest()) {}
         let taken = match &self.grouping {
             None => self.enqueue(Item::One(event.clone())),
             Some(_) => match self.gather(event, now_ns) {
@@ -162,6 +197,38 @@ impl Inbox {
             self.dropped += 1;
         }
         self.dropped - before
+    }
+
+    /// The oldest events of the largest group go, so that none loses the only call that it has. False: no group has two.
+    fn trim_largest(&mut self) -> bool {
+        let waiting = self.queue.iter_mut().filter_map(|item| match item {
+            Item::Group(group) => Some(&mut **group),
+            Item::One(_) => None,
+        });
+        let groups = waiting.chain(&mut self.groups);
+        let lost = groups
+            .max_by_key(|group| group.events.len())
+            .map_or(0, AlertGroup::trim);
+        self.waiting -= lost;
+        self.dropped += lost as u64;
+        lost > 0
+    }
+
+    /// A group is to be delivered: with the call of the same group that waits, if one does, so that each has one at most.
+    fn deliver(&mut self, group: AlertGroup) {
+        let events = group.events.len();
+        let waits = self.queue.iter_mut().find_map(|item| match item {
+            Item::Group(waits) if waits.labels == group.labels => Some(waits),
+            _ => None,
+        });
+        if let Some(waits) = waits {
+            let lost = waits.absorb(group);
+            self.waiting += events;
+            self.waiting -= lost;
+            self.dropped += lost as u64;
+        } else if self.enqueue(Item::Group(Box::new(group))).is_err() {
+            self.dropped += events as u64;
+        }
     }
 
     /// The oldest delivery goes. If there is none, the oldest events of the largest group go: the group itself is a call that
@@ -225,10 +292,7 @@ impl Inbox {
         if self.groups.len() >= MOST_GROUPS {
             let oldest = self.groups.remove(0);
             self.waiting -= oldest.events.len();
-            let lost = oldest.events.len() as u64;
-            if self.enqueue(Item::Group(Box::new(oldest))).is_err() {
-                self.dropped += lost;
-            }
+            self.deliver(oldest);
         }
         let mut group = AlertGroup::new(self.kept.ledger(), labels, now_ns)?;
         group.push(event.clone())?;
@@ -259,11 +323,8 @@ impl Inbox {
         let open = open.unwrap_or(self.groups.len());
         for _ in 0..open {
             let group = self.groups.remove(0);
-            let events = group.events.len();
-            self.waiting -= events;
-            if self.enqueue(Item::Group(Box::new(group))).is_err() {
-                self.dropped += events as u64;
-            }
+            self.waiting -= group.events.len();
+            self.deliver(group);
         }
         self.dropped - before
     }
