@@ -89,7 +89,6 @@ fn threads_that_live_long_with_series_of_their_own_stay_inside_the_budget_and_ad
     const ROUNDS: usize = 4;
     let threads = scale(48, 256);
     let series = scale(200, 1_000);
-    heap::wait_at_once(threads + 2);
     let round_of = |store: &Store, t: usize, round: usize| {
         for s in 0..series {
             let id = format!("{t}/{s}");

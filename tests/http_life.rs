@@ -14,11 +14,20 @@ use metrics_recall::{Recall, ServeOptions};
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
+    sync::{Mutex, MutexGuard},
     thread,
     time::Duration,
 };
 
-/// Nobody listens there, or somebody who is no sidecar.
+/// A port that is free again could be the next one's of another test.
+static ONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE.lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Nobody listens there.
 fn is_free(at: SocketAddr) -> bool {
     TcpListener::bind(at).is_ok()
 }
@@ -36,6 +45,7 @@ fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 
 #[test]
 fn dropping_it_stops_it_and_its_port_is_free() {
+    let _alone = alone();
     let store = Store::default();
     let sidecar = store.recall.serve("127.0.0.1:0").unwrap();
     let at = sidecar.local_addr();
@@ -61,6 +71,7 @@ fn dropping_it_stops_it_and_its_port_is_free() {
 
 #[test]
 fn what_is_detached_ends_with_the_store() {
+    let _alone = alone();
     let Store {
         recorder, recall, ..
     } = Store::default();
@@ -80,6 +91,7 @@ fn what_is_detached_ends_with_the_store() {
 
 #[test]
 fn a_shutdown_ends_all_and_an_end_twice_is_none() {
+    let _alone = alone();
     let store = Store::default();
     let held = store.recall.serve("127.0.0.1:0").unwrap();
     let other = store.recall.serve("127.0.0.1:0").unwrap();
@@ -93,6 +105,7 @@ fn a_shutdown_ends_all_and_an_end_twice_is_none() {
 
 #[test]
 fn an_answer_that_is_under_way_is_finished() {
+    let _alone = alone();
     let store = Store::from(
         Recall::builder()
             .max_series_per_metric(60_000)
@@ -121,6 +134,7 @@ fn an_answer_that_is_under_way_is_finished() {
 
 #[test]
 fn it_needs_no_runtime_and_minds_none() {
+    let _alone = alone();
     let store = Store::default();
     let serve = || {
         let sidecar = store.recall.serve("127.0.0.1:0").unwrap();
@@ -142,6 +156,7 @@ fn it_needs_no_runtime_and_minds_none() {
 
 #[test]
 fn an_address_that_will_not_do_is_the_error_of_the_call() {
+    let _alone = alone();
     let store = Store::default();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = taken.local_addr().unwrap();
@@ -197,6 +212,7 @@ fn an_address_that_will_not_do_is_the_error_of_the_call() {
 
 #[test]
 fn a_builder_serves_for_as_long_as_the_store_lives() {
+    let _alone = alone();
     let free = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -213,6 +229,7 @@ fn a_builder_serves_for_as_long_as_the_store_lives() {
 
 #[test]
 fn an_open_address_is_named_until_somebody_says_that_it_is_meant() {
+    let _alone = alone();
     let store = Store::default();
     let reasons = || store.recall.health().reasons().to_vec();
     let local = store.recall.serve("127.0.0.1:0").unwrap();
@@ -241,15 +258,15 @@ fn an_open_address_is_named_until_somebody_says_that_it_is_meant() {
 mod unix {
     use super::*;
     use std::{
-        fs,
+        env, fs,
         os::unix::{fs::PermissionsExt, net::UnixStream},
         path::{Path, PathBuf},
+        process,
     };
 
+    /// A path has at most 107 bytes, which that of a checkout may be longer than.
     fn place(name: &str) -> PathBuf {
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sockets");
-        fs::create_dir_all(&directory).unwrap();
-        let path = directory.join(name);
+        let path = env::temp_dir().join(format!("recall-{}-{name}", process::id()));
         let _ = fs::remove_file(&path);
         path
     }
@@ -304,6 +321,7 @@ mod unix {
         assert_eq!(fs::read_to_string(&path).unwrap(), "text");
         let error = serve().map(drop).unwrap_err();
         assert!(error.is_system(), "{error}");
+        fs::remove_file(&path).unwrap();
         let error = store
             .recall
             .serve_unix("/nowhere/at/all", ServeOptions::new())
@@ -316,6 +334,7 @@ mod unix {
 /// A client that connects and goes costs nothing.
 #[test]
 fn clients_may_go_at_any_time() {
+    let _alone = alone();
     let store = Store::default();
     let sidecar = store.recall.serve("127.0.0.1:0").unwrap();
     for n in 0..200 {

@@ -14,6 +14,7 @@ use crate::{
 };
 use serde_json::Value;
 use std::{
+    cell::Cell,
     collections::{BTreeMap, HashMap},
     fs,
     io::{self, Read, Write},
@@ -105,6 +106,8 @@ pub struct Prometheus {
     started: Started,
     directory: PathBuf,
     pub between: Between,
+    /// When it is asked about, in seconds; `None`: now.
+    at: Cell<Option<f64>>,
 }
 
 /// How many answers may be lost, since the server is slow to take them or not there yet.
@@ -143,6 +146,7 @@ impl Prometheus {
             started,
             directory,
             between,
+            at: Cell::new(None),
         })
     }
 
@@ -157,10 +161,24 @@ impl Prometheus {
         json["data"].clone()
     }
 
+    fn query(&self, query: &str) -> Value {
+        let coded: Vec<_> = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let at = self.at.get().map(|at| format!("&time={at}"));
+        let at = at.unwrap_or_default();
+        self.json(&format!("/api/v1/query?query={}{at}", coded.concat()))
+    }
+
+    /// When the newest of our samples was taken.
+    fn newest(&self) -> Option<f64> {
+        let data = self.query("{job=\"recall\",__name__!~\"up|scrape_.*\"}[5m]");
+        let all = data["result"].as_array()?.iter();
+        let times = all.filter_map(|series| series["values"].as_array()?.last()?[0].as_f64());
+        times.max_by(f64::total_cmp)
+    }
+
     /// An instant query's samples, without what Prometheus itself says of the target.
     pub fn ask(&self, query: &str) -> HashMap<Sample, f64> {
-        let coded: Vec<_> = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        let data = self.json(&format!("/api/v1/query?query={}", coded.concat()));
+        let data = self.query(query);
         let result = data["result"].as_array().cloned().unwrap_or_default();
         let samples = result.iter().filter_map(|sample| {
             let mut labels: BTreeMap<String, String> =
@@ -176,14 +194,15 @@ impl Prometheus {
         samples.collect()
     }
 
-    /// Everything, as soon as there is anything. An answer is stored at the latest when the server asks for the next one.
+    /// Everything, as soon as there is anything. An answer is stored at the latest when the server asks for the next one. What is
+    /// asked later is of the same time: all series end with a scrape that fails.
     pub fn everything(&self) -> HashMap<Sample, f64> {
         for _ in 0..MOST_ANSWERS {
             let answered = self.between.answers.recv_timeout(Duration::from_secs(60));
             answered.expect("a scrape a second");
-            let all = self.ask("{job=\"recall\"}");
-            if !all.is_empty() {
-                return all;
+            self.at.set(self.newest());
+            if self.at.get().is_some() {
+                return self.ask("{job=\"recall\"}");
             }
         }
         panic!("nothing was scraped: {}", self.json("/api/v1/targets"));

@@ -69,7 +69,8 @@ impl Size {
 impl Store {
     pub fn new(builder: RecallBuilder) -> Self {
         static WAITED: Once = Once::new();
-        WAITED.call_once(|| heap::wait_at_once(16));
+        // More than all tests of a process have at work.
+        WAITED.call_once(|| heap::wait_at_once(scale(128, 400)));
         let account = Account::open();
         let (clock, hands) = Clock::manual();
         let (recorder, recall) =
