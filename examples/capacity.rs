@@ -19,6 +19,8 @@ const KINDS: [Kind; 3] = [Kind::Counter, Kind::Gauge, Kind::Histogram];
 const WARM: Duration = secs(2 * 3_600);
 /// Points of all tiers are sealed twice in that time, or more often.
 const SAMPLE: Duration = secs(2 * 3_600);
+/// Share of the budget that points of a tier take which are not sealed yet, when memory is scarce.
+const WAITING: usize = 16;
 
 #[derive(Clone, Copy, Debug)]
 enum Kind {
@@ -70,7 +72,7 @@ fn capacity(profile: MemoryProfile, kind: Kind) -> Result<(usize, usize), metric
         let mut service = Service::new(profile, kind, n)?;
         let fixed = service.recall.memory().used;
         service.run(WARM);
-        let before = service.tier_bytes();
+        let before = service.sealed_bytes();
         let mut full = service.run(SAMPLE);
         let tiers = service.recall.retention();
         if tiers.iter().any(|tier| tier.shortened > 0) {
@@ -79,7 +81,7 @@ fn capacity(profile: MemoryProfile, kind: Kind) -> Result<(usize, usize), metric
         }
         for (tier, before) in tiers.iter().zip(before) {
             let missing = tier.target.saturating_sub(tier.effective).as_secs_f64();
-            let growth = f64_of(tier.bytes.saturating_sub(before)) / SAMPLE.as_secs_f64();
+            let growth = f64_of(tier.sealed_bytes.saturating_sub(before)) / SAMPLE.as_secs_f64();
             full += usize_of(growth * missing);
         }
         let each = (full - fixed) / n;
@@ -162,24 +164,26 @@ impl Service {
         Ok(service)
     }
 
-    /// Works for so long; the most memory that was in use after a tick.
+    /// Works for so long; the most memory that was in use after a tick, but for points that wait to be sealed only as
+    /// long as there is memory to spare.
     fn run(&mut self, time: Duration) -> usize {
         let mut peak = 0;
+        let at_most = self.recall.memory().budget / WAITING;
         for _ in 0..time.as_secs() {
             self.work();
             self.hands.advance(secs(1));
             self.recall.tick();
-            peak = peak.max(self.recall.memory().used);
+            let tiers = self.recall.retention();
+            let waiting = tiers.iter().map(|tier| tier.bytes - tier.sealed_bytes);
+            let to_spare: usize = waiting.map(|bytes| bytes.saturating_sub(at_most)).sum();
+            peak = peak.max(self.recall.memory().used - to_spare);
         }
         peak
     }
 
-    fn tier_bytes(&self) -> Vec<usize> {
-        self.recall
-            .retention()
-            .iter()
-            .map(|tier| tier.bytes)
-            .collect()
+    fn sealed_bytes(&self) -> Vec<usize> {
+        let tiers = self.recall.retention().into_iter();
+        tiers.map(|tier| tier.sealed_bytes).collect()
     }
 
     fn work(&mut self) {

@@ -79,6 +79,22 @@ fn scrape(at: SocketAddr, least: usize) -> Duration {
     start.elapsed()
 }
 
+/// As [`scrape`], by a reader who comes again when he was cut off: on a machine that stands still for as long as the
+/// sidecar is patient, he looks like one who does not read.
+fn scrape_again(at: SocketAddr, least: usize) -> Duration {
+    let start = Instant::now();
+    for _ in 0..4 {
+        let mut stream = connect(at);
+        let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).unwrap();
+        if let Some(reply) = read(&mut stream, false) {
+            assert!(reply.status == 200 && reply.body.len() >= least);
+            return start.elapsed();
+        }
+    }
+    panic!("cut off four times in {:?}", start.elapsed());
+}
+
 /// Whether the other side closes within `most`.
 fn is_closed_within(stream: &mut TcpStream, most: Duration) -> bool {
     stream.set_read_timeout(Some(most)).unwrap();
@@ -199,7 +215,7 @@ fn readers_that_never_read_give_way_to_those_who_do() {
     // They have sat there for as long as the sidecar is patient.
     thread::park_timeout(ms(600));
     let read = 6 * MIB;
-    let slowest = (0..5).map(|_| scrape(at, read)).max().unwrap();
+    let slowest = (0..5).map(|_| scrape_again(at, read)).max().unwrap();
     assert!(slowest < secs(20), "a scrape took {slowest:?}");
     // The reader's own copy is in the same heap, and so is what it grows from.
     let most = bound(64, 16 << 10, 16 * MIB) + 3 * read;
