@@ -873,6 +873,27 @@ fn a_storm_is_one_call_a_group() {
     assert_eq!(sub.delivered(), 20);
 }
 
+/// A window of all time was not over when the store was shut down, and its events were lost.
+#[test]
+fn a_shutdown_delivers_groups_however_long_their_window() {
+    let builder = Recall::builder()
+        .own_alerts(false)
+        .alert(AlertRule::new("Deep").when(depth().above(1.0)));
+    let store: Store = builder.into();
+    let heard = Arc::new(AtomicUsize::new(0));
+    let count = heard.clone();
+    let alerts = store.recall.alerts();
+    let _sub = alerts.subscribe_grouped(["service"], Duration::MAX, move |group| {
+        count.fetch_add(group.events().len(), Relaxed);
+    });
+    store.tick(secs(1));
+    gauge(&store, 5.0);
+    store.tick(secs(1));
+    assert!(alerts.drain(secs(60)) && heard.load(Relaxed) == 0);
+    store.recall.shutdown();
+    assert_eq!(heard.load(Relaxed), 1);
+}
+
 #[test]
 fn a_shutdown_delivers_what_waits_and_ends_subscriptions() {
     let heard = Arc::new(AtomicUsize::new(0));

@@ -1,7 +1,8 @@
 //! Room for what comes: what is past its retention goes; and when memory is short, history gets shorter, oldest first,
 //! before anything else is refused.
 //!
-//! The finest tier gives way first, to half of its retention, then the next one, and so on; then each to a quarter. That
+//! Where many frames wait, since memory was to spare, they are sealed before anything goes. Then
+//! the finest tier gives way first, to half of its retention, then the next one, and so on; then each to a quarter. That
 //! keeps all of them useful for as long as possible: the last minutes in detail, and the day in outline.
 //!
 //! What a reader holds is not free when it is dropped. It is on its way, and counted as such, so that a reader never
@@ -18,6 +19,10 @@ const ROUNDS: u32 = 6;
 /// When history gives way, it does for a few more ticks at once, so that it does not every tick: so much of what was
 /// wanted is left free on top.
 const EXTRA: usize = 4;
+/// Of the budget, it is never more than this share.
+const MOST_EXTRA: usize = 128;
+/// To seal frames takes at most this share of their room.
+const WORK: usize = 4;
 
 /// What is dropped, by tier.
 #[derive(Debug, Default)]
@@ -121,7 +126,7 @@ impl History {
     }
 
     /// Bytes of history that are dropped already, and that only readers hold.
-    pub(super) fn held(&self) -> usize {
+    fn held(&self) -> usize {
         let sealings = self
             .sealings
             .iter()
@@ -144,7 +149,9 @@ impl History {
         let short = short(self);
         let short = short.saturating_sub(self.doomed());
         if short > 0 {
-            self.shorten(short + free / EXTRA);
+            // A budget that shrinks wants much, most of which is free already.
+            let extra = (free / EXTRA).min(self.ledger.budget() / MOST_EXTRA);
+            self.shorten(short + extra);
         }
     }
 
@@ -175,11 +182,12 @@ impl History {
             bytes.saturating_sub(freed)
         };
         // Sealed frames take a fraction of their room. While memory was to spare many may have waited, and nothing is lost
-        // when they no longer do.
+        // when they no longer do; but without room to work in, histograms would lose buckets.
         let most = self.ledger.budget() / OPEN_SHARE * 4;
         let mut some = false;
         for tier in 0..self.tiers.len() {
-            if rest(self) > 0 && open_bytes(self.open(tier)) > most {
+            let open = open_bytes(self.open(tier));
+            if rest(self) > 0 && open > most && self.ledger.free() > open / WORK {
                 some |= self.seal_at_once(tier);
             }
         }
@@ -288,16 +296,20 @@ impl History {
                 let open = self.open(tier);
                 let newest = usize::from(tier == 0);
                 let most = open.len().saturating_sub(newest);
-                let mut gone = 0;
+                let (mut gone, mut gone_bytes) = (0, 0);
                 for kept in open.iter().take(most) {
                     let age = now.saturating_sub(kept.frame.span.end_ns);
-                    if freed >= bytes || age < floor {
+                    if freed + gone_bytes >= bytes || age < floor {
                         break;
                     }
-                    freed += kept.bytes();
+                    gone_bytes += kept.bytes();
                     gone += 1;
                 }
-                some |= self.drop_oldest_open(tier, gone);
+                // Without room for the lists it is a later round's turn.
+                if self.drop_oldest_open(tier, gone) {
+                    freed += gone_bytes;
+                    some = true;
+                }
             }
         }
         some

@@ -60,7 +60,7 @@ impl History {
         let open = self.open(tier);
         let mut most = self.ledger.budget() / OPEN_SHARE;
         if may_wait && open_bytes(open) >= most {
-            most = most.max(self.spare() / SPARE_SHARE);
+            most = most.max(self.ledger.free() / SPARE_SHARE);
         }
         let n = frozen(open, at.points(), most, coarser);
         if n == 0 {
@@ -76,11 +76,6 @@ impl History {
         if let (Ok(sealing), Some(place)) = (sealing, self.sealings.get_mut(tier)) {
             *place = Some(sealing);
         }
-    }
-
-    /// Bytes that nothing takes but questions and readers, which come and go: what is kept does not depend on them.
-    fn spare(&self) -> usize {
-        self.ledger.free() + self.ledger.part(Part::Queries) + self.held()
     }
 
     /// Encodes the next slice; when it was the last, the segment takes the place of its frames. Without room it is given

@@ -488,12 +488,26 @@ fn with_memory_to_spare_segments_are_long_and_no_history_is_lost_when_it_is_need
     );
     // Others take what was to spare, at once.
     ledger
-        .reserve(Part::Collectors, ledger.free() - 400_000)
+        .reserve(Part::Collectors, ledger.free() - 1_200_000)
         .expect("room");
-    history.leave_free(2_000_000);
-    assert!(ledger.free() >= 2_000_000);
+    history.leave_free(2_500_000);
+    assert!(ledger.free() >= 2_500_000);
     assert_eq!(history.shortened, [0, 0]);
     let timeline = history.published().lock().clone();
     let expected: u64 = (1..=400).map(|at| at % 50).sum();
     assert_eq!(increase(&history, &timeline, 0), (expected, 400 * SECOND));
+}
+
+/// Of a budget that shrinks a quarter of the difference was dropped on top, however much of it was free.
+#[test]
+fn little_more_goes_than_is_wanted_when_most_of_it_is_free() {
+    let (ledger, mut history) = tiered(64 << 20, &[(1, 600), (10, 7_200)]);
+    for at in 1..=1_000 {
+        tick(&mut history, draft(2_000, at * at % 997), at);
+    }
+    let before = history.points();
+    let short = 100_000;
+    history.leave_free(ledger.free() + short);
+    let dropped = history.shortened.iter().sum::<u64>();
+    assert!(dropped < before / 2, "{dropped} of {before}");
 }

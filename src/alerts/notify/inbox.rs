@@ -201,6 +201,9 @@ impl Inbox {
 
     /// The oldest events of the largest group go, so that none loses the only call that it has. False: no group has two.
     fn trim_largest(&mut self) -> bool {
+        if self.grouping.is_none() {
+            return false;
+        }
         let waiting = self.queue.iter_mut().filter_map(|item| match item {
             Item::Group(group) => Some(&mut **group),
             Item::One(_) => None,
@@ -316,10 +319,10 @@ impl Inbox {
         let before = self.dropped;
         let window_ns = grouping.window_ns;
         // In the order in which they began.
-        let open = self
-            .groups
-            .iter()
-            .position(|group| now_ns.saturating_sub(group.since_ns) < window_ns);
+        let open = self.groups.iter().position(|group| {
+            // All of them at the end of time, however long the window.
+            now_ns < u64::MAX && now_ns.saturating_sub(group.since_ns) < window_ns
+        });
         let open = open.unwrap_or(self.groups.len());
         for _ in 0..open {
             let group = self.groups.remove(0);
