@@ -1,8 +1,8 @@
 //! Locks in a child after a fork: what threads of the parent held at that instant, nobody in the child ever opens.
 //!
 //! A fork copies all memory, and of the threads only the one that forks. So a child waits for no lock for ever, where
-//! recordings, questions and ticks need it: it tries for a while, and goes without. A process that was not forked never
-//! looks for its id: only who finds a lock taken does.
+//! recordings, questions and ticks need it: it tries for a while, and goes without. A process that was not forked seldom
+//! looks for its id: only who finds a lock taken does, and who is to say what is out of reach.
 
 use super::sync::{Mutex, MutexGuard};
 use std::{
