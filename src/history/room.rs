@@ -1,8 +1,8 @@
 //! Room for what comes: what is past its retention goes; and when memory is short, history gets shorter, oldest first,
 //! before anything else is refused.
 //!
-//! Where many frames wait, since memory was to spare, they are sealed before anything goes. Then
-//! the finest tier gives way first, to half of its retention, then the next one, and so on; then each to a quarter. That
+//! Where many frames wait, since memory was to spare, they are sealed before anything goes, if there is room to work in.
+//! Then the finest tier gives way, to half of its retention, then the next one, and so on; then each to a quarter. That
 //! keeps all of them useful for as long as possible: the last minutes in detail, and the day in outline.
 //!
 //! What a reader holds is not free when it is dropped. It is on its way, and counted as such, so that a reader never

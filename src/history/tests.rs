@@ -462,7 +462,7 @@ fn points_that_are_old_for_their_tier_give_way_before_those_that_coarser_ones_ar
 }
 
 /// Frames that wait were sealed at a 32nd of the budget, however much of it was free: of 100,000 active counters in 1 GiB
-/// every 27, which took a third longer than segments of 120 points do.
+/// every 27, which takes longer for each point than segments of 120 do.
 #[test]
 fn with_memory_to_spare_segments_are_long_and_no_history_is_lost_when_it_is_needed() {
     let (ledger, mut history) = tiered(16 << 20, &[(1, 600), (10, 7_200)]);
