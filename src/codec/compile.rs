@@ -2,7 +2,7 @@
 
 use super::bits::{Writer, number_bits};
 use super::floats;
-use super::histograms::{Floats, Head, ROW_BITS, SCALE_BITS, Sets, code_number};
+use super::histograms::{Floats, Head, ROW_BITS, SCALE_BITS, Sets, code_at, code_number};
 use super::rows::{self, MOST_ROWS, Rows};
 use super::tally::{self, Cell, Totals};
 use crate::model::schema::{Code, Schema};
@@ -347,9 +347,10 @@ impl Compiler {
             }
         }
         let mut start = 0;
-        for (end, code) in self.ends.iter_mut().zip(first..) {
+        for (bucket, end) in (0..).zip(&mut self.ends) {
             let n = std::mem::replace(end, start);
             if n > 0 {
+                let code = code_at(first, bucket);
                 self.columns.push(column(code, start, start + n));
             }
             start += n;

@@ -320,7 +320,7 @@ pub(super) fn code_number(code: Code) -> u64 {
 /// The code that is so many buckets further on; some code if there is none.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "wraps, as the sum does")]
-fn code_at(first: Code, bucket: u64) -> Code {
+pub(super) fn code_at(first: Code, bucket: u64) -> Code {
     first.wrapping_add((bucket as u32).cast_signed())
 }
 

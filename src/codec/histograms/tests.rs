@@ -183,6 +183,28 @@ fn outliers_do_not_make_others_wide() {
     assert!(burst < calm + 400, "{calm} {burst}");
 }
 
+/// Codes beyond the highest were once counted towards, which is too far where there is none.
+#[test]
+fn the_lowest_and_the_highest_code_are_kept() {
+    for code in [Code::MIN, Code::MAX] {
+        let row = Row {
+            head: Head {
+                sum: 3.0,
+                min: 1.0,
+                max: 2.0,
+            },
+            buckets: vec![(code, 7)],
+            spans: vec![],
+        };
+        let bytes = encoded(3, &[Some(row)]);
+        let chunk = Chunk::open(&bytes, 1).unwrap();
+        assert_eq!(chunk.codes(), Some((code, code)));
+        let mut cells = Vec::new();
+        chunk.cells(0..1, |at, code, n| cells.push((at, code, n)));
+        assert_eq!(cells, [(0, code, 7)]);
+    }
+}
+
 fn any_row(scale: u8) -> impl Strategy<Value = Option<Row>> {
     let code = prop_oneof![-300..300, -70_000..70_000, any::<i32>()];
     let count = prop_oneof![8 => 1..5_u64, 2 => 1..300_u64, 1 => 1..=u64::MAX];
