@@ -1,7 +1,11 @@
 //! Gauge cells: the last value of all threads, and the extremes since the last tick, so that a spike between two ticks
 //! is seen.
+//!
+//! There is one value, which whoever sets it last decides. Extremes are apart: the owner of a cell keeps its own there, as
+//! a single writer, and all others share some beside the value.
 
 use super::{
+    extremes::{self, Extremes},
     news::tell,
     series::{Entry, Kind, Series},
     tee::Teed,
@@ -11,7 +15,7 @@ use crate::{
     model::MetricKind,
     util::{
         order::{key_of, value_of},
-        sync::{Arc, AtomicI64, AtomicU32, AtomicU64},
+        sync::{Arc, AtomicU32, AtomicU64},
     },
 };
 use metrics::{Key, Metadata, Recorder};
@@ -22,32 +26,30 @@ use std::sync::atomic::Ordering::Relaxed;
 pub(crate) enum Gauge {}
 
 /// What a `metrics::Gauge` points to. The value is the series'; a cell of its own spares a thread the contended count
-/// of references.
+/// of references, and atomic operations for extremes.
 #[derive(Debug)]
 pub(crate) struct GaugeCell {
+    /// Thread that may write `extremes` as its single writer.
     owner: u32,
     told: AtomicU32,
+    extremes: Extremes,
     series: Arc<Series<Gauge>>,
     teed: Option<Box<Teed<Gauge>>>,
 }
 
-/// The value and its extremes.
+/// The value, and its extremes but for those in cells.
 #[derive(Debug)]
 pub(crate) struct Level {
     /// Bits of an f64. NaN, and then [`NOTHING`]: the gauge was deleted and not set since; nobody else writes NaN.
     value: AtomicU64,
-    /// Smallest value set since the last tick, as an integer of the same order; [`i64::MAX`]: none.
-    lowest: AtomicI64,
-    /// Greatest; [`i64::MIN`]: none.
-    highest: AtomicI64,
+    extremes: Extremes,
 }
 
 impl Default for Level {
     fn default() -> Self {
         Self {
             value: AtomicU64::new(0f64.to_bits()),
-            lowest: AtomicI64::new(i64::MAX),
-            highest: AtomicI64::new(i64::MIN),
+            extremes: Extremes::default(),
         }
     }
 }
@@ -94,18 +96,12 @@ impl GaugeReading {
 impl Level {
     /// NaN: deleted, and not set since.
     #[inline]
-    pub(crate) fn now(&self) -> f64 {
+    fn now(&self) -> f64 {
         f64::from_bits(self.value.load(Relaxed))
     }
 
-    #[inline]
-    fn set(&self, value: f64) {
-        self.value.store(value.to_bits(), Relaxed);
-        self.stretch(value);
-    }
-
-    /// False: the sum is not a number, and nothing was changed.
-    fn add(&self, by: f64) -> bool {
+    /// The sum; `None`: it is not a number, and nothing was changed.
+    fn add(&self, by: f64) -> Option<f64> {
         let mut now = self.value.load(Relaxed);
         loop {
             let mut next = f64::from_bits(now) + by;
@@ -113,88 +109,109 @@ impl Level {
                 // Nothing starts at zero. Whoever has a number on both sides does not come here.
                 next = by;
                 if now != NOTHING || by.is_nan() {
-                    return false;
+                    return None;
                 }
             }
             match self
                 .value
                 .compare_exchange_weak(now, next.to_bits(), Relaxed, Relaxed)
             {
-                Ok(_) => {
-                    self.stretch(next);
-                    return true;
-                }
+                Ok(_) => return Some(next),
                 Err(seen) => now = seen,
             }
         }
     }
+}
 
-    #[inline]
-    fn stretch(&self, value: f64) {
-        let key = key_of(value);
-        if key < self.lowest.load(Relaxed) {
-            self.lowest.fetch_min(key, Relaxed);
-        }
-        if key > self.highest.load(Relaxed) {
-            self.highest.fetch_max(key, Relaxed);
-        }
+/// Whether a gauge was set since the last tick.
+#[inline]
+pub(super) fn is_touched(series: &Series<Gauge>, cells: &[Arc<GaugeCell>]) -> bool {
+    let own = || cells.iter().any(|cell| cell.extremes.is_touched());
+    series.shared.extremes.is_touched() || own()
+}
+
+/// Reads value and extremes, and starts the extremes anew. Extremes first: a value that is set in between is in `last` now,
+/// and in the next tick's extremes.
+#[inline]
+pub(super) fn take(series: &Series<Gauge>, cells: &[Arc<GaugeCell>]) -> GaugeReading {
+    let own = cells.iter().map(|cell| &cell.extremes);
+    let all = std::iter::once(&series.shared.extremes).chain(own);
+    let (mut lowest, mut highest) = (i64::MAX, i64::MIN);
+    for extremes in all.filter(|extremes| extremes.is_any()) {
+        let taken = extremes.take();
+        (lowest, highest) = (lowest.min(taken.0), highest.max(taken.1));
     }
-
-    /// Whether it was set since the last tick.
-    pub(crate) fn is_touched(&self) -> bool {
-        self.highest.load(Relaxed) != i64::MIN
-    }
-
-    /// The gauge was deleted. The value alone decides whether a write that comes at the same time was before the delete or
-    /// after it; of one that was after, the extremes may be lost, and of one that was before, they may come later.
-    pub(super) fn clear(&self) {
-        self.value.store(NOTHING, Relaxed);
-        self.take();
-    }
-
-    /// Reads value and extremes, and starts the extremes anew. Extremes first: a value that is set in between is in
-    /// `last` now, and in the next tick's extremes.
-    pub(crate) fn take(&self) -> GaugeReading {
-        let untouched =
-            self.highest.load(Relaxed) == i64::MIN && self.lowest.load(Relaxed) == i64::MAX;
-        if untouched {
-            let last = self.now();
-            return GaugeReading {
-                last,
-                min: last,
-                max: last,
-                set: false,
-            };
-        }
-        let lowest = self.lowest.swap(i64::MAX, Relaxed);
-        let highest = self.highest.swap(i64::MIN, Relaxed);
-        let last = self.now();
-        let key = key_of(last);
-        GaugeReading {
+    let last = series.shared.now();
+    if (lowest, highest) == (i64::MAX, i64::MIN) {
+        return GaugeReading {
             last,
-            min: value_of(lowest.min(key)),
-            max: value_of(highest.max(key)),
-            set: true,
-        }
+            min: last,
+            max: last,
+            set: false,
+        };
+    }
+    let key = key_of(last);
+    GaugeReading {
+        last,
+        min: value_of(lowest.min(key)),
+        max: value_of(highest.max(key)),
+        set: true,
     }
 }
 
+/// The gauge was deleted. The value alone decides whether a write that comes at the same time was before the delete or
+/// after it; of one that was after, the extremes may be lost, and of one that was before, they may come later.
+pub(super) fn clear(series: &Series<Gauge>, cells: &[Arc<GaugeCell>]) {
+    series.shared.value.store(NOTHING, Relaxed);
+    take(series, cells);
+}
+
 impl GaugeCell {
+    /// `me` is the writing thread's id.
     #[inline]
-    pub(crate) fn set_to(&self, value: f64) {
+    pub(crate) fn set_to(&self, value: f64, me: u32) {
         if value.is_nan() {
             return self.series.name.count_odd(1);
         }
-        self.series.shared.set(value);
+        self.series.shared.value.store(value.to_bits(), Relaxed);
+        self.stretch(value, me);
         tell::<Gauge>(self);
     }
 
     #[inline]
-    pub(crate) fn add(&self, by: f64) {
-        if self.series.shared.add(by) {
-            tell::<Gauge>(self);
+    pub(crate) fn add(&self, by: f64, me: u32) {
+        match self.series.shared.add(by) {
+            Some(value) => {
+                self.stretch(value, me);
+                tell::<Gauge>(self);
+            }
+            None => self.series.name.count_odd(1),
+        }
+    }
+
+    #[inline(always)]
+    fn stretch(&self, value: f64, me: u32) {
+        let key = key_of(value);
+        if self.owner == me {
+            self.extremes.stretch_owned(key);
         } else {
-            self.series.name.count_odd(1);
+            self.series.shared.extremes.stretch(key);
+        }
+    }
+
+    /// Touches what a tick reads of the cell.
+    #[inline(always)]
+    pub(super) fn peek(&self) -> u64 {
+        u64::from(self.extremes.is_touched()) ^ self.series.shared.value.load(Relaxed)
+    }
+
+    /// The cell is gone: the extremes that it has left are everybody's.
+    pub(super) fn leave(&self) {
+        if self.extremes.is_any() {
+            let (lowest, highest) = self.extremes.take();
+            for key in extremes::keys(lowest, highest) {
+                self.series.shared.extremes.stretch(key);
+            }
         }
     }
 }
@@ -222,6 +239,7 @@ impl Kind for Gauge {
         GaugeCell {
             owner,
             told: AtomicU32::new(pin),
+            extremes: Extremes::default(),
             series,
             teed,
         }
@@ -253,14 +271,14 @@ impl Kind for Gauge {
 #[cfg(not(loom))]
 impl metrics::GaugeFn for GaugeCell {
     fn increment(&self, value: f64) {
-        self.add(value);
+        self.add(value, crate::util::thread::me());
         if let Some(teed) = &self.teed {
             teed.forward(&self.series, |inner| inner.increment(value));
         }
     }
 
     fn decrement(&self, value: f64) {
-        self.add(-value);
+        self.add(-value, crate::util::thread::me());
         if let Some(teed) = &self.teed {
             teed.forward(&self.series, |inner| inner.decrement(value));
         }
@@ -268,7 +286,7 @@ impl metrics::GaugeFn for GaugeCell {
 
     #[inline]
     fn set(&self, value: f64) {
-        self.set_to(value);
+        self.set_to(value, crate::util::thread::me());
         if let Some(teed) = &self.teed {
             teed.forward(&self.series, |inner| inner.set(value));
         }
@@ -278,9 +296,15 @@ impl metrics::GaugeFn for GaugeCell {
 impl Entry<Gauge> {
     /// The value, live; NaN: evicted, or reset or deleted and not set since.
     pub(crate) fn now(&self) -> f64 {
-        let cell = self.cells.as_slice().first();
-        let level = cell.map(|cell| &cell.series.shared);
-        let shown = level.filter(|level| !self.memory.is_hidden || level.is_touched());
-        shown.map_or(f64::NAN, Level::now)
+        let cells = self.cells.as_slice();
+        let Some(cell) = cells.first() else {
+            return f64::NAN;
+        };
+        let is_shown = !self.memory.is_hidden || is_touched(&cell.series, cells);
+        if is_shown {
+            cell.series.shared.now()
+        } else {
+            f64::NAN
+        }
     }
 }

@@ -6,6 +6,7 @@
 
 use super::{
     buckets::Buckets,
+    extremes::{self, Extremes},
     lanes::{LaneCell, Lanes},
     name::Name,
     news::tell,
@@ -21,11 +22,11 @@ use crate::{
     },
     util::{
         order::{key_of, value_of},
-        sync::{Arc, AtomicI64, AtomicU32, AtomicU64, OnceBox, Order, order},
+        sync::{Arc, AtomicU32, AtomicU64, OnceBox},
     },
 };
 use metrics::{Key, Metadata, Recorder};
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// The kind.
 #[derive(Debug)]
@@ -72,70 +73,6 @@ pub(crate) struct Shared {
     extremes: Extremes,
     /// Hung here by the tick when threads that share a handle write a lot.
     lanes: OnceBox<Lanes>,
-}
-
-/// The single writer raises `highest`.
-///
-/// ORDERING: the bucket is visible before its news: no tick shows an extreme that it has not counted. Partner:
-/// [`NEWS_TAKEN`].
-pub(crate) const OWNED_NEWS: Order = order("OWNED_NEWS", Release);
-
-/// Any thread raises `highest` of the shared part.
-///
-/// ORDERING: as [`OWNED_NEWS`].
-pub(crate) const SHARED_NEWS: Order = order("SHARED_NEWS", Release);
-
-/// The tick takes `highest`.
-///
-/// ORDERING: partner of [`OWNED_NEWS`] and [`SHARED_NEWS`].
-pub(crate) const NEWS_TAKEN: Order = order("NEWS_TAKEN", Acquire);
-
-/// Smallest and greatest value since the last tick, as integers of the same order.
-#[derive(Debug)]
-struct Extremes {
-    lowest: AtomicI64,
-    highest: AtomicI64,
-}
-
-impl Default for Extremes {
-    fn default() -> Self {
-        Self {
-            lowest: AtomicI64::new(i64::MAX),
-            highest: AtomicI64::new(i64::MIN),
-        }
-    }
-}
-
-impl Extremes {
-    /// The single writer's way. `highest` goes last: it is what tells the tick that there is something new.
-    #[inline]
-    fn stretch_owned(&self, key: i64) {
-        if key < self.lowest.load(Relaxed) {
-            self.lowest.store(key, Relaxed);
-        }
-        if key > self.highest.load(Relaxed) {
-            self.highest.store(key, OWNED_NEWS);
-        }
-    }
-
-    #[inline]
-    fn stretch(&self, key: i64) {
-        if key < self.lowest.load(Relaxed) {
-            self.lowest.fetch_min(key, Relaxed);
-        }
-        if key > self.highest.load(Relaxed) {
-            self.highest.fetch_max(key, SHARED_NEWS);
-        }
-    }
-
-    fn is_touched(&self) -> bool {
-        self.highest.load(Relaxed) != i64::MIN
-    }
-
-    fn take(&self) -> (i64, i64) {
-        let highest = self.highest.swap(i64::MIN, NEWS_TAKEN);
-        (self.lowest.swap(i64::MAX, Relaxed), highest)
-    }
 }
 
 /// Totals of a series since its start, and what is needed to take over an evicted cell.
@@ -190,9 +127,7 @@ impl Gathered {
     }
 
     fn keys(&self) -> impl Iterator<Item = i64> {
-        let lowest = Some(self.lowest).filter(|key| *key != i64::MAX);
-        let highest = Some(self.highest).filter(|key| *key != i64::MIN);
-        lowest.into_iter().chain(highest)
+        extremes::keys(self.lowest, self.highest)
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod collect;
 mod counter;
 mod describe;
 pub(crate) mod drain;
+mod extremes;
 mod gauge;
 mod histogram;
 pub(crate) mod key;

@@ -6,10 +6,10 @@ use super::{
     collect::{Collector, room},
     counter::{self, CounterCell, CounterMemory},
     drain::Visit,
-    gauge::{GaugeMemory, GaugeReading},
+    gauge::{self, GaugeMemory, GaugeReading},
     histogram::{HistogramCell, HistogramMemory, two_sum},
     lanes::{HOT, Traffic},
-    series::{Cells, Entry, Kind, Series},
+    series::{Cells, Entry, Series},
 };
 use crate::{
     ledger::{Ledger, Part},
@@ -129,7 +129,7 @@ fn hang_stripes(cells: &[Arc<CounterCell>], ledger: &Ledger) {
 impl Visit for Gauge {
     #[inline(always)]
     fn warm(cell: &Self::Cell) -> u64 {
-        u64::from(Self::series(cell).shared.is_touched())
+        cell.peek()
     }
 
     #[inline]
@@ -138,6 +138,7 @@ impl Visit for Gauge {
             return Some(false);
         };
         let is_dormant = entry.is_dormant();
+        let cells = entry.cells.as_slice();
         let memory = &mut entry.memory;
         let is_ghost = matches!(entry.cells, Cells::Ghost(_));
         let is_unused = !is_dormant && series.name.hides(&series.labels);
@@ -152,7 +153,7 @@ impl Visit for Gauge {
             return Some(true);
         }
         if memory.is_hidden {
-            if !series.shared.is_touched() {
+            if !gauge::is_touched(series, cells) {
                 let was_there = !memory.last.is_nan();
                 if was_there {
                     push_gauge(to, id, GONE, memory);
@@ -161,7 +162,7 @@ impl Visit for Gauge {
             }
             memory.is_hidden = false;
         }
-        let now = series.shared.take();
+        let now = gauge::take(series, cells);
         if now.last.is_nan() {
             // Deleted, and not set since.
             return Some(false);
@@ -174,12 +175,14 @@ impl Visit for Gauge {
         Some(now.set)
     }
 
-    fn leave(_: Self::Cell, _: &Series<Self>, _: &mut u64) {}
+    fn leave(cell: Self::Cell, _: &Series<Self>, _: &mut u64) {
+        cell.leave();
+    }
 
     fn settle(entry: &mut Entry<Self>, id: SeriesId, _: u64, to: &mut Collector) {
         if let Cells::Ghost(series) = &entry.cells {
             // Set since it was read: the value is shown now, and that it is gone in the next tick.
-            let now = series.shared.take();
+            let now = gauge::take(series, &[]);
             let memory = &mut entry.memory;
             if memory.is_hidden && !now.set {
                 // It was reset: what is in the cell is no news.
@@ -203,14 +206,14 @@ impl Visit for Gauge {
     fn reset(entry: &mut Entry<Self>) {
         if let Some(series) = entry.cells.series() {
             // What was set before is not news.
-            series.shared.take();
+            gauge::take(series, entry.cells.as_slice());
         }
         entry.memory.is_hidden = true;
     }
 
     fn anew(entry: &Entry<Self>, _: &Ledger) -> GaugeMemory {
         if let Some(series) = entry.cells.series() {
-            series.shared.clear();
+            gauge::clear(series, entry.cells.as_slice());
         }
         GaugeMemory::default()
     }

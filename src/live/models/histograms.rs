@@ -3,7 +3,8 @@
 use super::super::{
     Histogram, Live,
     buckets::{BYTES, WRAPPED, WRAPS_TAKEN},
-    histogram::{HistogramCell, NEWS_TAKEN, OWNED_NEWS, SHARED_NEWS},
+    extremes::{NEWS_TAKEN, OWNED_NEWS, SHARED_NEWS},
+    histogram::HistogramCell,
     series::{Cells, Kind},
 };
 use super::{

@@ -150,12 +150,12 @@ fn a_histogram_that_is_deleted_starts_anew() {
 fn gauge_against_delete() {
     let live = store(LIMITS);
     let cell = live.gauges.acquire(&key(), &FROM, 1, false).unwrap().cell;
-    cell.set_to(5.0);
+    cell.set_to(5.0, 1);
     let threads = [Some(1.0), None].map(|by| {
         let cell = cell.clone();
         thread::spawn(move || match by {
-            Some(by) => cell.add(by),
-            None => cell.set_to(9.0),
+            Some(by) => cell.add(by, 2),
+            None => cell.set_to(9.0, 1),
         })
     });
     live.gauges.delete(SERIES).unwrap();
@@ -172,7 +172,7 @@ fn gauge_against_delete() {
     let mut ticker = Ticker::new(&live);
     ticker.sweep();
     assert_eq!(now().to_bits(), after.to_bits(), "a tick changed it");
-    cell.add(100.0);
+    cell.add(100.0, 1);
     assert_eq!(now(), if after.is_nan() { 100.0 } else { after + 100.0 });
 }
 
