@@ -84,7 +84,7 @@ models() {
     strict env PROPTEST_CASES="$MODEL_CASES" cargo test --release --test model --test tiers_model
 }
 
-# Every target in fuzz/, FUZZ_SECONDS each, from what lies in FUZZ_CORPUS.
+# Every target in fuzz/, FUZZ_SECONDS each, or FUZZ_RUNS inputs if they are done before, from what lies in FUZZ_CORPUS.
 fuzz() {
     [ -f fuzz/Cargo.toml ] || fail "fuzz/Cargo.toml is missing"
     command -v "${CXX:-c++}" >/dev/null || fail "libFuzzer needs a C++ compiler, and ${CXX:-c++} is missing"
@@ -106,10 +106,10 @@ fuzz() {
     fi
     "${fuzzer[@]}" build
     for target in $written; do
-        printf '\n--- fuzzing %s for %d s\n' "$target" "$FUZZ_SECONDS"
+        printf '\n--- fuzzing %s for %d s, %d inputs\n' "$target" "$FUZZ_SECONDS" "$FUZZ_RUNS"
         # Inputs are long from the start: a minute is not enough for them to grow to a few operations on a store.
         mkdir -p "$FUZZ_CORPUS/$target"
         "${fuzzer[@]}" run "$target" "$FUZZ_CORPUS/$target" -- \
-            -seed="$FUZZ_SEED" -max_total_time="$FUZZ_SECONDS" -timeout=20 -len_control=0 -max_len=1024
+            -seed="$FUZZ_SEED" -runs="$FUZZ_RUNS" -max_total_time="$FUZZ_SECONDS" -timeout=20 -len_control=0 -max_len=1024
     done
 }
