@@ -1,12 +1,15 @@
 //! Bits in bytes, lowest first: a writer, a reader at any offset, and the three shapes that the column codecs are made
 //! of: fields of one width, unary numbers, and numbers that bring their own width.
 //!
-//! A unary number `q` is `q` zeros and a one. A number is its width in seven bits (`0..=64`), then that many bits.
+//! A unary number `q` is `q` zeros and a one. A number is its width in four bits or, from 15 on, 15 there and how much more
+//! in six; and then that many bits but for the highest, which is a one.
 //!
 //! Readers accept any bytes: what lies behind the end reads as zeros, or ends a run of unary numbers.
 
-/// Bits that [`Writer::number`] says the width in.
-const WIDTH_BITS: u32 = 7;
+/// Bits in which [`Writer::number`] says a width below [`WIDE`], and by how much one is above it.
+const WIDTH_BITS: u32 = 4;
+const WIDE: u32 = 15;
+const MORE_BITS: u32 = 6;
 
 /// Appends bits to bytes. Does not allocate if the bytes have room for them.
 #[derive(Debug)]
@@ -109,8 +112,11 @@ impl<'a> Writer<'a> {
     /// A number that brings its width.
     pub(crate) fn number(&mut self, value: u64) {
         let width = bit_length(value);
-        self.put(u64::from(width), WIDTH_BITS);
-        self.put(value, width);
+        self.put(u64::from(width.min(WIDE)), WIDTH_BITS);
+        if let Some(more) = width.checked_sub(WIDE) {
+            self.put(u64::from(more), MORE_BITS);
+        }
+        self.put(value, width.saturating_sub(1));
     }
 
     /// The last byte, filled up with zeros.
@@ -144,9 +150,15 @@ impl<'a> Reader<'a> {
 
     /// A number that brings its width.
     pub(crate) fn number(&mut self) -> u64 {
-        // `u32::try_from` cannot fail for seven bits.
-        let width = u32::try_from(self.take(WIDTH_BITS)).unwrap_or(0);
-        self.take(width.min(64))
+        // `u32::try_from` cannot fail for so few bits.
+        let mut width = u32::try_from(self.take(WIDTH_BITS)).unwrap_or(0);
+        if width == WIDE {
+            width += u32::try_from(self.take(MORE_BITS)).unwrap_or(0);
+        }
+        match width.min(64).checked_sub(1) {
+            None => 0,
+            Some(below) => 1 << below | self.take(below),
+        }
     }
 
     /// The 64 bits that are `ahead` bits further on.
@@ -262,7 +274,13 @@ pub(crate) const fn bit_length(value: u64) -> u32 {
 
 /// Bits of [`Writer::number`].
 pub(crate) const fn number_bits(value: u64) -> usize {
-    (WIDTH_BITS + bit_length(value)) as usize
+    number_bits_of(bit_length(value))
+}
+
+/// As [`number_bits`], of any number that needs so many bits.
+pub(crate) const fn number_bits_of(width: u32) -> usize {
+    let wide = if width < WIDE { 0 } else { MORE_BITS };
+    (WIDTH_BITS + wide + width.saturating_sub(1)) as usize
 }
 
 /// Folds the sign into the lowest bit, so that numbers near zero are small.
@@ -299,7 +317,7 @@ mod tests {
         fn fields_numbers_and_unary_survive_the_round_trip(
             lead in 0_u32..64,
             width in 0_u32..=64,
-            values in vec(any::<u64>(), 0..130),
+            values in vec((any::<u64>(), 0_u32..=64).prop_map(|(value, width)| value & mask(width)), 0..130),
             quotients in vec(0_u64..200, 0..130),
             shift in 0_u32..8,
         ) {

@@ -306,6 +306,7 @@ pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::codec::bits::number_bits;
 
     fn round_trip(values: &[f64]) -> (Vec<f64>, usize) {
         let plan = Plan::new(values);
@@ -314,7 +315,11 @@ pub(crate) mod tests {
         plan.write(values, &mut writer);
         writer.number(77);
         writer.finish();
-        assert_eq!(bytes.len(), (plan.bits() + 14).div_ceil(8), "{plan:?}");
+        assert_eq!(
+            bytes.len(),
+            (plan.bits() + number_bits(77)).div_ceil(8),
+            "{plan:?}"
+        );
         let mut reader = Reader::new(&bytes);
         let mut back = vec![3.0; values.len()];
         read(&mut reader, &mut back);

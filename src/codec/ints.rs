@@ -3,7 +3,8 @@
 //! Integers are 64 bits wide; sums and differences wrap, and for the sake of size they are taken as signed. What is
 //! packed are the integers themselves or, if `DELTA`, the first one and the differences; call either the steps.
 //!
-//! Layout, in bits: a kind in two. `CONSTANT`: the zigzagged number. Else flags for `DELTA`, `SHIFTED` and `PATCHED`; the
+//! Layout, in bits: a kind in two. `CONSTANT`: the zigzagged number. `SHORT`: in four, the width of `RICE` below eight, or seven more
+//! than that of `FIELDS` up to eight; and the base, which is not negative. What else there is has no flag set. Else flags for `DELTA`, `SHIFTED` and `PATCHED`; the
 //! shift in six if `SHIFTED`; a width in seven; the first integer, zigzagged, if `DELTA`; a base, zigzagged. Then for
 //!
 //! - `FIELDS`, which has the least step for base, a field for each step: the distance from the base, shifted to the right;
@@ -13,7 +14,9 @@
 //! If `PATCHED`, how many patches in seven, and each as a place in seven and a number that goes there instead of the
 //! zero that was packed: outliers do not make all others wide.
 
-use super::bits::{Reader, Writer, bit_length, mask, number_bits, unzigzag, zigzag};
+use super::bits::{
+    Reader, Writer, bit_length, mask, number_bits, number_bits_of, unzigzag, zigzag,
+};
 use super::rows::MOST_ROWS;
 
 const KIND_BITS: u32 = 2;
@@ -25,6 +28,11 @@ const PLACE_BITS: u32 = 7;
 const CONSTANT: u64 = 0;
 const FIELDS: u64 = 1;
 const RICE: u64 = 2;
+const SHORT: u64 = 3;
+
+/// Of `SHORT`: widths of `RICE` below this, or this and less than the width of `FIELDS`.
+const SHAPE_BITS: u32 = 4;
+const RICE_SHAPES: u32 = 8;
 
 /// Rice codes whose unary part would reach this are patches.
 const LONGEST_UNARY_BITS: u32 = 5;
@@ -84,21 +92,47 @@ impl Plan {
             *step = step.wrapping_sub(least) >> shift;
         }
         let packing = Packing::best(steps, shift, most.wrapping_sub(least) >> shift);
-        let base = least.wrapping_add(packing.centre << shift);
-        Self {
+        let mut plan = Self {
             kind: packing.kind,
             delta,
             shift,
             width: packing.width,
             first,
-            base,
+            base: least.wrapping_add(packing.centre << shift),
             patches: packing.patches,
-            bits: (KIND_BITS + 3 * FLAG_BITS + WIDTH_BITS) as usize
-                + if shift > 0 { SHIFT_BITS as usize } else { 0 }
-                + if delta { signed_bits(first) } else { 0 }
-                + signed_bits(base)
-                + packing.bits,
+            bits: 0,
+        };
+        plan.bits = plan.header_bits() + packing.bits;
+        plan
+    }
+
+    /// Bits in front of the steps.
+    fn header_bits(&self) -> usize {
+        let Self {
+            delta,
+            shift,
+            first,
+            base,
+            ..
+        } = *self;
+        if self.shape().is_some() {
+            return (KIND_BITS + SHAPE_BITS) as usize + number_bits(base);
         }
+        (KIND_BITS + 3 * FLAG_BITS + WIDTH_BITS) as usize
+            + if shift > 0 { SHIFT_BITS as usize } else { 0 }
+            + if delta { signed_bits(first) } else { 0 }
+            + signed_bits(base)
+    }
+
+    /// Kind and width, if the column can be `SHORT`.
+    fn shape(&self) -> Option<u64> {
+        let is_plain = !self.delta && self.shift == 0 && self.patches == 0;
+        let shape = match self.kind {
+            RICE if self.width < RICE_SHAPES => self.width,
+            FIELDS if (1..=RICE_SHAPES).contains(&self.width) => self.width + RICE_SHAPES - 1,
+            _ => return None,
+        };
+        (is_plain && !self.base.cast_signed().is_negative()).then_some(shape.into())
     }
 
     /// Exactly how many bits [`Plan::write`] writes.
@@ -108,6 +142,31 @@ impl Plan {
 
     /// Writes the column that the plan was made for.
     pub(crate) fn write(&self, values: &[u64], writer: &mut Writer) {
+        if let Some(shape) = self.shape() {
+            writer.put(SHORT, KIND_BITS);
+            writer.put(shape, SHAPE_BITS);
+            writer.number(self.base);
+        } else {
+            self.write_header(writer);
+        }
+        if self.kind == CONSTANT {
+            return;
+        }
+        let mut column = [0; MOST_ROWS];
+        let values = values.get(..MOST_ROWS).unwrap_or(values);
+        let steps = steps(values, self.delta, &mut column);
+        for step in &mut *steps {
+            let distance = step.wrapping_sub(self.base).cast_signed() >> self.shift;
+            *step = match self.kind {
+                // As far from the least step as an unsigned number can say.
+                FIELDS => step.wrapping_sub(self.base) >> self.shift,
+                _ => zigzag(distance),
+            };
+        }
+        self.write_packed(steps, writer);
+    }
+
+    fn write_header(&self, writer: &mut Writer) {
         writer.put(self.kind, KIND_BITS);
         if self.kind == CONSTANT {
             writer.number(zigzag(self.first.cast_signed()));
@@ -124,18 +183,6 @@ impl Plan {
             writer.number(zigzag(self.first.cast_signed()));
         }
         writer.number(zigzag(self.base.cast_signed()));
-        let mut column = [0; MOST_ROWS];
-        let values = values.get(..MOST_ROWS).unwrap_or(values);
-        let steps = steps(values, self.delta, &mut column);
-        for step in &mut *steps {
-            let distance = step.wrapping_sub(self.base).cast_signed() >> self.shift;
-            *step = match self.kind {
-                // As far from the least step as an unsigned number can say.
-                FIELDS => step.wrapping_sub(self.base) >> self.shift,
-                _ => zigzag(distance),
-            };
-        }
-        self.write_packed(steps, writer);
     }
 
     fn write_packed(&self, packed: &[u64], writer: &mut Writer) {
@@ -307,54 +354,90 @@ const fn rice_width(average: u64) -> u32 {
     bit_length(average).saturating_sub(1)
 }
 
+/// What is written in front of the steps, but for a first value.
+struct Header {
+    is_rice: bool,
+    delta: bool,
+    patched: bool,
+    shift: u32,
+    width: u32,
+}
+
+impl Header {
+    /// Of a column of any kind but `CONSTANT` and `SHORT`.
+    fn read(kind: u64, reader: &mut Reader) -> Self {
+        let [delta, shifted, patched] = [(); 3].map(|()| reader.take(FLAG_BITS) == 1);
+        let shift = if shifted { SHIFT_BITS } else { 0 };
+        Self {
+            is_rice: kind == RICE,
+            delta,
+            patched,
+            shift: low(reader.take(shift)),
+            width: low(reader.take(WIDTH_BITS)).min(64),
+        }
+    }
+
+    fn read_short(reader: &mut Reader) -> Self {
+        let shape = low(reader.take(SHAPE_BITS));
+        let fields = shape.checked_sub(RICE_SHAPES);
+        Self {
+            is_rice: fields.is_none(),
+            delta: false,
+            patched: false,
+            shift: 0,
+            width: fields.map_or(shape, |below| below + 1),
+        }
+    }
+}
+
 /// Reads a column into `values`, all of them.
 #[inline]
 pub(crate) fn read(reader: &mut Reader, values: &mut [u64]) {
-    let kind = reader.take(KIND_BITS);
-    if kind == CONSTANT {
-        values.fill(signed(reader));
-        return;
+    match reader.take(KIND_BITS) {
+        CONSTANT => values.fill(signed(reader)),
+        SHORT => {
+            let header = Header::read_short(reader);
+            let base = reader.number();
+            read_steps(&header, base, reader, values);
+        }
+        kind => {
+            let header = Header::read(kind, reader);
+            if !header.delta {
+                let base = signed(reader);
+                return read_steps(&header, base, reader, values);
+            }
+            let Some((first, steps)) = values.split_first_mut() else {
+                return;
+            };
+            *first = signed(reader);
+            let base = signed(reader);
+            read_steps(&header, base, reader, steps);
+            let mut sum = 0_u64;
+            for value in values {
+                sum = sum.wrapping_add(*value);
+                *value = sum;
+            }
+        }
     }
-    let delta = reader.take(FLAG_BITS) == 1;
-    let shifted = reader.take(FLAG_BITS) == 1;
-    let patched = reader.take(FLAG_BITS) == 1;
-    let shift = if shifted {
-        low(reader.take(SHIFT_BITS))
-    } else {
-        0
-    };
-    let width = low(reader.take(WIDTH_BITS)).min(64);
-    let steps = if delta {
-        let Some((first, steps)) = values.split_first_mut() else {
-            return;
-        };
-        *first = signed(reader);
-        steps
-    } else {
-        &mut *values
-    };
-    let base = signed(reader);
+}
+
+#[inline]
+fn read_steps(header: &Header, base: u64, reader: &mut Reader, steps: &mut [u64]) {
+    let &Header { shift, width, .. } = header;
     reader.fields(width, steps);
-    if kind == RICE {
+    if header.is_rice {
         reader.add_unary(width, steps);
     }
-    if patched {
+    if header.patched {
         patch(reader, steps);
     }
-    if kind == RICE {
-        for step in &mut *steps {
+    if header.is_rice {
+        for step in steps {
             *step = (unzigzag(*step).cast_unsigned() << shift).wrapping_add(base);
         }
     } else {
-        for step in &mut *steps {
+        for step in steps {
             *step = (*step << shift).wrapping_add(base);
-        }
-    }
-    if delta {
-        let mut sum = 0_u64;
-        for value in values {
-            sum = sum.wrapping_add(*value);
-            *value = sum;
         }
     }
 }
@@ -388,7 +471,7 @@ fn signed_bits(value: u64) -> usize {
 
 /// Bits of a patch of that length.
 const fn patch_cost(length: u32) -> usize {
-    (PLACE_BITS + WIDTH_BITS + length) as usize
+    PLACE_BITS as usize + number_bits_of(length)
 }
 
 /// The least and the greatest, as signed numbers.
@@ -461,7 +544,11 @@ pub(crate) mod tests {
         plan.write(values, &mut writer);
         writer.number(77);
         writer.finish();
-        assert_eq!(bytes.len(), (plan.bits() + 14).div_ceil(8), "{plan:?}");
+        assert_eq!(
+            bytes.len(),
+            (plan.bits() + number_bits(77)).div_ceil(8),
+            "{plan:?}"
+        );
         let mut reader = Reader::new(&bytes);
         let mut back = vec![3; values.len()];
         read(&mut reader, &mut back);

@@ -4,7 +4,7 @@
 //! rows, and for `EDGES` one of the edges. An edge is a row that is in the set while the one before is not, or the other
 //! way round; before the first row is no row.
 //!
-//! A list is how many there are, in seven; and of each how many rows were left out since the one before, in Rice codes: the
+//! A list is how many there are, at most 63, in six; and of each how many rows were left out since the one before, in Rice codes: the
 //! lowest bits of all of them in fields, then the rest of each as a unary number. How wide the fields are follows from how many
 //! there are of how many rows.
 
@@ -17,7 +17,8 @@ pub(crate) type Rows = u128;
 pub(crate) const MOST_ROWS: usize = 128;
 
 const FORM_BITS: u32 = 3;
-const ROW_BITS: u32 = 7;
+const LISTED_BITS: u32 = 6;
+const MOST_LISTED: usize = (1 << LISTED_BITS) - 1;
 
 const ALL: u64 = 0;
 const BITMAP: u64 = 1;
@@ -223,9 +224,14 @@ fn gaps(rows: Rows) -> impl Iterator<Item = u64> {
 
 fn list_bits(rows: Rows, n: usize) -> usize {
     let (listed, width) = (count(rows), gap_width(count(rows), n));
+    if listed > MOST_LISTED {
+        return usize::MAX;
+    }
     // Together not more than there are rows.
     let rest: u64 = gaps(rows).map(|gap| gap >> width).sum();
-    ROW_BITS as usize + listed * (width as usize + 1) + usize::try_from(rest).unwrap_or(MOST_ROWS)
+    LISTED_BITS as usize
+        + listed * (width as usize + 1)
+        + usize::try_from(rest).unwrap_or(MOST_ROWS)
 }
 
 fn write_list(rows: Rows, n: usize, writer: &mut Writer) {
@@ -237,15 +243,14 @@ fn write_list(rows: Rows, n: usize, writer: &mut Writer) {
         column.get(..listed).unwrap_or_default(),
         gap_width(listed, n),
     );
-    // A list of 128 is never written: a bitmap is shorter.
-    writer.put(listed as u64, ROW_BITS);
+    writer.put(listed as u64, LISTED_BITS);
     writer.fields(width, gaps);
     writer.unaries(gaps.iter().map(|gap| gap >> width));
 }
 
 fn read_list(n: usize, reader: &mut Reader) -> Rows {
-    // At most 127.
-    let listed = usize::try_from(reader.take(ROW_BITS)).unwrap_or(0);
+    // At most 63.
+    let listed = usize::try_from(reader.take(LISTED_BITS)).unwrap_or(0);
     let (mut column, width) = ([0; MOST_ROWS], gap_width(listed, n));
     let gaps = column.get_mut(..listed).unwrap_or_default();
     reader.fields(width, gaps);
@@ -264,6 +269,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::codec::bits::number_bits;
 
     fn any_rows() -> impl Strategy<Value = Rows> {
         prop_oneof![
@@ -283,7 +289,7 @@ mod tests {
             write(rows, n, &mut writer);
             writer.number(77);
             writer.finish();
-            prop_assert_eq!(bytes.len(), (bits(rows, n) + 14).div_ceil(8));
+            prop_assert_eq!(bytes.len(), (bits(rows, n) + number_bits(77)).div_ceil(8));
             let mut reader = Reader::new(&bytes);
             prop_assert_eq!(read(n, &mut reader), rows);
             prop_assert_eq!(reader.number(), 77);
@@ -315,12 +321,12 @@ mod tests {
     fn runs_and_few_rows_are_short() {
         assert_eq!(bits(first(120), 120), 3);
         assert_eq!(bits(0, 120), 3);
-        assert_eq!(bits(first(50) << 30, 120), 23);
-        assert_eq!(bits(1 << 7, 120), 17);
+        assert_eq!(bits(first(50) << 30, 120), 22);
+        assert_eq!(bits(1 << 7, 120), 16);
         // Six of 120, anywhere: the logarithm of as many ways is 31.8.
         let spread = [5, 22, 50, 51, 77, 101]
             .iter()
             .fold(0, |rows, row| rows | 1 << row);
-        assert_eq!(bits(spread, 120), 3 + 7 + 34);
+        assert_eq!(bits(spread, 120), 3 + 6 + 34);
     }
 }

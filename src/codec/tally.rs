@@ -515,7 +515,7 @@ mod tests {
             plan.write(&cells, m, &mut writer);
             writer.number(77);
             writer.finish();
-            prop_assert_eq!(bytes.len(), (bits + 14).div_ceil(8), "{:?}", plan);
+            prop_assert_eq!(bytes.len(), (bits + number_bits(77)).div_ceil(8), "{:?}", plan);
 
             let mut reader = Reader::new(&bytes);
             let mut back = vec![0; m];

@@ -2,7 +2,7 @@
 
 use super::{
     Charge,
-    axis::Axis,
+    axis::{self, Axis},
     timeline::{Chunks, Segment, Shelved},
 };
 use crate::{
@@ -38,7 +38,8 @@ impl Segment {
 
     /// The segment that was stored.
     fn restored(ledger: &Arc<Ledger>, stored: &Stored<'_>) -> Result<Self, Full> {
-        let charge = Charge::new(ledger, Part::History, Axis::bytes(&stored.rows()))?;
+        let parts = axis::Parts::of(&stored.rows());
+        let charge = Charge::new(ledger, Part::History, parts.bytes())?;
         let mut chunks = [const { None }; CLASSES];
         for (class, chunks) in chunks.iter_mut().enumerate() {
             let own = layout::arc::<Chunks>();
@@ -56,7 +57,7 @@ impl Segment {
                 *chunks = Some(Arc::new(Chunks { blocks, charge }));
             }
         }
-        let axis = Axis::new(&stored.rows(), stored.header.tick, charge);
+        let axis = Axis::new(&stored.rows(), &parts, stored.header.tick, charge);
         Ok(Self {
             axis: Arc::new(axis),
             kept: stored.header.kept,

@@ -12,7 +12,7 @@ mod histogram;
 
 use self::columns::{Column, Columns, WARM, ids};
 use super::{
-    axis::Axis,
+    axis::{self, Axis},
     bench::Bench,
     charge::Charge,
     timeline::{Chunks, Kept, Segment},
@@ -338,8 +338,8 @@ impl Sealing {
             return Ok(segment.clone());
         }
         let rows = self.frames.iter().map(|kept| kept.row());
-        let bytes = Axis::bytes(&rows);
-        let charge = Charge::new(&self.ledger, Part::History, bytes)?;
+        let parts = axis::Parts::of(&rows);
+        let charge = Charge::new(&self.ledger, Part::History, parts.bytes())?;
         let is_empty = |class: &Class| class.blocks.iter().all(Vec::is_empty);
         let some = self.classes.iter().filter(|class| !is_empty(class)).count();
         let mut own = charge.beside(some * layout::arc::<Chunks>())?;
@@ -356,7 +356,7 @@ impl Sealing {
             }));
         }
         let tick = self.frames.first().map_or(0, |kept| kept.tick);
-        let axis = Axis::new(&rows, tick, charge);
+        let axis = Axis::new(&rows, &parts, tick, charge);
         let segment = Segment {
             axis: Arc::new(axis),
             kept: self.form.classes,
