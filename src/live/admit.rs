@@ -1,10 +1,11 @@
 //! Series that come, or come back, and cells that they get: all or nothing, within the limits and the ledger.
 
 use super::{
+    ids::{id_of, pin_of},
     key,
     marks::Marks,
     name::{Grain, Member, Name},
-    registry::{Registry, id_of, pin_of},
+    registry::Registry,
     series::{Cells, END, Entry, Kind, Series},
     shard::{Shard, insert},
 };

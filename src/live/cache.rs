@@ -6,8 +6,9 @@
 //! each slot the dead cell that it may pin.
 
 use super::{
+    ids::pin_of,
     key,
-    registry::{Grant, pin_of},
+    registry::Grant,
     series::{Kind, PIN_ADDED, Pins, UNPIN, WEAK_MADE, WeakCell},
 };
 use crate::{

@@ -9,8 +9,9 @@
 use super::{
     Live,
     collect::Collector,
+    ids::{id_of, pin_of},
     news::{CHUNK, Calm, unmark},
-    registry::{Registry, id_of, pin_of},
+    registry::Registry,
     series::{Cells, END, Entry, Kind, Series},
     shard::Shard,
 };

@@ -14,6 +14,7 @@ pub(crate) mod drain;
 mod extremes;
 mod gauge;
 mod histogram;
+pub(crate) mod ids;
 pub(crate) mod key;
 mod lanes;
 mod marks;

@@ -9,7 +9,7 @@
 //! may have taken the first one in between.
 
 use super::{
-    registry::{SHARD_BITS, SHARDS},
+    ids::{SHARD_BITS, SHARDS},
     series::Kind,
     words::Words,
 };
@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 /// Series of a shard whose bits are in one word, and which the tick visits together.
 pub(crate) const CHUNK: usize = 64;
 
-/// A cell has told the tick; else it has its pin there: see [`super::registry::pin_of`]. No pin is this one.
+/// A cell has told the tick; else it has its pin there: see [`super::ids::pin_of`]. No pin is this one.
 pub(crate) const TOLD: u32 = u32::MAX;
 
 /// A series has news.
@@ -183,7 +183,7 @@ impl Calm {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::live::registry::{id_of, pin_of};
+    use crate::live::ids::{id_of, pin_of};
 
     #[test]
     fn a_pin_has_its_bit_in_the_word_of_its_chunk() {

@@ -7,9 +7,10 @@
 use super::{
     Name,
     drain::{Sweep, Swept, Visit},
+    ids::{id_of, pin_of, split_id},
     key::OVERFLOW,
     news::unmark,
-    registry::{Registry, id_of, pin_of, split_id},
+    registry::Registry,
     series::{Cells, END, Entry, Series},
     shard::{Shard, insert},
 };

@@ -30,7 +30,7 @@ pub(crate) trait Kind: Sized + Send + Sync + 'static {
     /// What the tick saw last.
     type Memory: Default + Send + std::fmt::Debug;
 
-    /// `pin`: see [`super::registry::pin_of`].
+    /// `pin`: see [`super::ids::pin_of`].
     fn cell(owner: u32, series: Arc<Series<Self>>, pin: u32) -> Self::Cell;
 
     fn owner(cell: &Self::Cell) -> u32;

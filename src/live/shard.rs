@@ -1,8 +1,9 @@
 //! One shard of a kind's series: their entries, by place and by key.
 
 use super::{
+    ids::{PLACE_BITS, id_of},
     news::{CHUNK, Calm},
-    registry::{Grant, PLACE_BITS, id_of},
+    registry::Grant,
     series::{Cells, END, Entry, Kind},
 };
 use crate::{

@@ -1,7 +1,8 @@
 //! Cells that are dead and not yet free: a sleeping thread's cache still pins their memory.
 
 use super::{
-    registry::{Registry, pin_of},
+    ids::pin_of,
+    registry::Registry,
     series::{
         HANDLES_GONE, Kind, LIVING_COUNTED, PINNED_AT_BURIAL, PINNED_AT_EVICTION, PINS_KNOWN,
     },
