@@ -34,8 +34,8 @@ fn probe_histogram(chunk: &Histogram<'_>, len: usize, n: usize) {
         assert!(point < points);
         spans += 1;
     });
-    // A span has at least its row and three widths; the last one may be cut off.
-    assert!(spans <= len * 8 / 28 + 1);
+    // A span has at least its row, in seven bits, and three widths, in four; the last one may be cut off.
+    assert!(spans <= len * 8 / 19 + 1);
     let lowest = chunk.codes().map_or(0, |codes| codes.0);
     for range in [0..n, n / 3..n, n / 2..n / 2] {
         let mut cells = 0;
