@@ -181,7 +181,15 @@ fn keys_that_are_too_long() {
             counter!("n", "k" => "x".repeat(5_000)).increment(1);
         }
     });
-    let words = ["3 recordings of counters went to overflow series", "4096"];
+    let infos = store.recall.metrics();
+    let overflowed: Vec<_> = infos.iter().map(|m| (&*m.name, m.overflowed)).collect();
+    assert_eq!(overflowed, [("n", 3)]);
+    let summary = store.recall.summary().to_string();
+    assert!(summary.contains("0 + overflow"), "{summary}");
+    let words = [
+        "3 recordings of counters (`n`) went to overflow series",
+        "4096",
+    ];
     says_until_it_is_over(&store, &words);
 }
 

@@ -197,6 +197,23 @@ fn what_is_recorded_through_a_held_handle_after_a_delete_is_a_new_series() {
     assert_eq!(store.total(), Some(5));
 }
 
+/// It had been written to, and was there; the reset had it look as if it had not.
+#[test]
+fn what_was_set_after_a_delete_is_there_after_a_reset() {
+    let store = Store::new();
+    let held = store.counter("a");
+    store.recall.delete("n").unwrap();
+    assert_eq!(store.total(), None);
+    held.absolute(7);
+    store.recall.reset("n").unwrap();
+    for _ in 0..2 {
+        assert_eq!((store.total(), store.increase()), (Some(0), Some(0)));
+        store.tick();
+    }
+    held.absolute(9);
+    assert_eq!(store.total(), Some(2));
+}
+
 /// A gauge that counts went on from what it was before it was deleted.
 #[test]
 fn a_gauge_that_was_deleted_counts_from_zero() {

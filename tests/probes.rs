@@ -514,4 +514,10 @@ fn bad_targets_are_refused_at_the_call() {
     }
     let probe = Probe::tcp("localhost:1").unwrap().every(Duration::ZERO);
     assert!(recall.probe(probe).unwrap_err().to_string().contains("0ns"));
+    let probe = Probe::tcp("localhost:1").unwrap().timeout(Duration::ZERO);
+    let error = recall.probe(probe).unwrap_err();
+    assert!(error.is_invalid(), "{error}");
+    for part in ["time-out of 0 s", "`localhost:1`", "an hour"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
 }

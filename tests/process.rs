@@ -70,6 +70,22 @@ fn a_name_counts_what_it_counted_first() {
     for odd in [2.75, -1.0, f64::NAN, 0.0] {
         orders.increment(odd);
     }
+    // What no total can hold came back as one less than nothing.
+    for odd in [f64::INFINITY, 1.9e13, f64::MAX] {
+        joules.increment(odd);
+        joules.absolute(odd);
+    }
+    store.recorder.scope(|| {
+        counter!("joules_total", "rail" => "cpu").increment(u64::MAX);
+        counter!("joules_total", "rail" => "cpu").absolute(u64::MAX);
+    });
+    let health = store.recall.health().to_string();
+    for counted in [
+        "`joules_total` was given 8 values",
+        "`orders_total` was given 2 values",
+    ] {
+        assert!(health.contains(counted), "{health}");
+    }
     store.tick(secs(1));
     let exact = |name: &str| {
         let rate = store.recall.counters(name).over(mins(1));

@@ -79,6 +79,35 @@ fn no_value_panics_in_any_kind_in_any_order() {
 }
 
 #[test]
+fn a_summary_says_what_it_adds_up_and_keeps_fractions() {
+    let store = Store::default();
+    store.recorder.scope(|| {
+        for i in 0..5 {
+            gauge!("depth", "queue" => i.to_string()).set(10.0);
+            gauge!("up_since_timestamp_seconds", "of" => i.to_string()).set(1.7e9);
+        }
+        gauge!("level").set(7.0);
+    });
+    let joules = store.recall.fractional_counter("joules_total");
+    joules.increment(0.5);
+    store.tick(secs(1));
+    let summary = store.recall.summary().to_string();
+    let cells = |name: &str| -> Vec<String> {
+        let line = summary.lines().find(|line| line.contains(name)).unwrap();
+        let cells = line
+            .split("  ")
+            .map(str::trim)
+            .filter(|cell| !cell.is_empty());
+        cells.skip(1).map(str::to_owned).collect()
+    };
+    // One number is of all five, the others of one.
+    assert_eq!(cells("depth"), ["sum 50", "10", "10", "10", "5"]);
+    assert_eq!(cells("level"), ["7", "7", "7", "7", "1"]);
+    assert_eq!(cells("joules_total")[0], "0.500");
+    assert!(cells("up_since")[0].ends_with(" d ago"), "{summary}");
+}
+
+#[test]
 fn a_gauge_ignores_what_is_not_a_number_and_counts_it() {
     let store = Store::default();
     store.recorder.scope(|| {

@@ -177,6 +177,7 @@ impl Core {
         let kind = K::KIND;
         let mut denied = Vec::new();
         let mut odd = Vec::new();
+        let mut too_long = Vec::new();
         registry.for_each_name(|name| {
             let live = fork::lock(&name.members).map_or(0, |members| members.live);
             match name.denied.recent() {
@@ -186,6 +187,10 @@ impl Core {
             match name.odd.recent() {
                 0 => {}
                 n => odd.push((n, name.text.to_string())),
+            }
+            match name.too_long.recent() {
+                0 => {}
+                n => too_long.push((n, name.text.to_string())),
             }
         });
         denied.sort_by(|a, b| b.cmp(a));
@@ -218,7 +223,7 @@ impl Core {
         }
         for (n, name) in odd.iter().take(NAMED) {
             reasons.push(format!(
-                "{kind} `{}` was given {n} values that are not numbers it can hold (NaN, or infinite in a histogram); they are counted here and nowhere else",
+                "{kind} `{}` was given {n} values that are not numbers it can hold (NaN, infinite in a histogram, or what no total can be); they are counted here and nowhere else",
                 Shown(name)
             ));
         }
@@ -234,11 +239,26 @@ impl Core {
                 registry.name_count(), self.plan.metrics, Bytes(self.live.ledger.budget())
             )),
         }
-        match registry.too_long.recent() {
-            0 => {}
-            n => reasons.push(format!(
-                "{n} recordings of {kind}s went to overflow series: their keys are longer than 4096 bytes or have more than 128 labels"
-            )),
+        // Those whose very name is too long are of no metric.
+        let unnamed = registry.too_long.recent();
+        let all = too_long.iter().map(|(n, _)| n).sum::<u64>() + unnamed;
+        if all > 0 {
+            too_long.sort_by(|a, b| b.cmp(a));
+            let names = too_long.iter().take(NAMED);
+            let mut names: Vec<String> = names
+                .map(|(_, name)| format!("`{}`", Shown(name)))
+                .collect();
+            if let Some(more) = too_long.len().checked_sub(NAMED).filter(|more| *more > 0) {
+                names.push(format!("{more} more"));
+            }
+            let of = if names.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", names.join(", "))
+            };
+            reasons.push(format!(
+                "{all} recordings of {kind}s{of} went to overflow series: their keys are longer than 4096 bytes or have more than 128 labels"
+            ));
         }
     }
 

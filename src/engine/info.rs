@@ -223,7 +223,7 @@ fn collect<K: Visit>(core: &Core, registry: &Registry<K>, all: &mut Vec<MetricIn
         } else {
             0
         };
-        let overflowed = spared + name.denied.total();
+        let overflowed = spared + name.denied.total() + name.too_long.total();
         let described = core.live.descriptions.find(K::KIND, &name.text);
         all.push(MetricInfo {
             name: name.text.to_string(),

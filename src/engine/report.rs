@@ -281,7 +281,10 @@ impl Core {
         let now = registry.now.load(Relaxed);
         let resolution = self.plan.resolution.as_nanos().max(1);
         let idle = self.plan.idle_timeout.as_nanos() / resolution;
-        registry.for_each_name(|name| to.overflowing += usize::from(name.denied.recent() > 0));
+        registry.for_each_name(|name| {
+            let overflows = name.denied.recent() > 0 || name.too_long.recent() > 0;
+            to.overflowing += usize::from(overflows);
+        });
         registry.for_each_entry(|_, entry| {
             let cells = entry.cells.as_slice();
             let Some(series) = entry.cells.series().filter(|_| !cells.is_empty()) else {

@@ -150,8 +150,7 @@ fn row(core: &Arc<Core>, metric: &MetricInfo, now: i64) -> [String; 6] {
     let numbers = match metric.kind {
         MetricKind::Counter => {
             let ask = Selection::<Counters>::new(core.clone(), &metric.name);
-            #[expect(clippy::cast_precision_loss, reason = "for people")]
-            let total = ask.total().map(|total| total as f64);
+            let total = ask.exact_total();
             let rate = ask.over(WINDOW).rate();
             [show(total), per_second(rate), String::new(), String::new()]
         }
@@ -159,9 +158,10 @@ fn row(core: &Arc<Core>, metric: &MetricInfo, now: i64) -> [String; 6] {
             let ask = Selection::<Gauges>::new(core.clone(), &metric.name);
             let over = ask.clone().over(WINDOW);
             if let Unit::Instant { .. } = unit {
-                // Extremes and means of instants say nothing more.
+                // Extremes and means of instants say nothing more, and sums nothing at all.
                 let none = String::new;
-                let since = show(ask.current());
+                let newest = if metric.series > 1 { over.max() } else { None };
+                let since = show(newest.or_else(|| ask.current()));
                 return [
                     name(&metric.name),
                     since,
@@ -171,8 +171,13 @@ fn row(core: &Arc<Core>, metric: &MetricInfo, now: i64) -> [String; 6] {
                     series(metric),
                 ];
             }
+            let now = show(ask.current());
             [
-                show(ask.current()),
+                if metric.series > 1 {
+                    format!("sum {now}")
+                } else {
+                    now
+                },
                 show(over.min()),
                 show(over.avg()),
                 show(over.max()),

@@ -26,7 +26,8 @@ impl FractionalCounter {
         Self(live.fine_cell(key, &HERE))
     }
 
-    /// Adds `value`. What is negative or no number adds nothing.
+    /// Adds `value`. What is negative, no number, or 2^64 millionths and more (1.8e13) adds nothing;
+    /// [`health`](crate::Recall::health) says how often that was so.
     ///
     /// ```
     /// use metrics_recall::{Clock, Recall, mins, secs};
@@ -44,16 +45,21 @@ impl FractionalCounter {
     /// ```
     pub fn increment(&self, value: f64) {
         if let Some(cell) = &self.0 {
-            let grains = cell.grain().grains(value);
-            cell.add_grains(grains, crate::util::thread::me());
+            match cell.grain().grains(value) {
+                Some(grains) => cell.add_grains(grains, crate::util::thread::me()),
+                None => cell.count_odd(),
+            }
         }
     }
 
     /// The total is at least `value`, as that of a counter that somebody else keeps. The first value is a baseline: part of
-    /// the total, and of no increase. What is negative or no number changes nothing.
+    /// the total, and of no increase. What [`increment`](Self::increment) does not take changes nothing.
     pub fn absolute(&self, value: f64) {
-        if let Some(cell) = self.0.as_ref().filter(|_| value >= 0.0) {
-            cell.raise_to(cell.grain().grains(value));
+        if let Some(cell) = &self.0 {
+            match cell.grain().grains(value) {
+                Some(grains) => cell.raise_to(grains),
+                None => cell.count_odd(),
+            }
         }
     }
 }

@@ -155,11 +155,10 @@ impl CounterCell {
 
     #[inline]
     fn add_foreign(&self, value: u64, me: u32) {
-        let value = match self.grain() {
-            Grain::Whole => value,
-            fine @ Grain::Millionth => value.saturating_mul(fine.per_one()),
-        };
-        self.add_grains(value, me);
+        match self.in_grains(value) {
+            Some(grains) => self.add_grains(grains, me),
+            None => self.count_odd(),
+        }
     }
 
     /// Adds to what nobody owns.
@@ -184,6 +183,20 @@ impl CounterCell {
             self.owner.fetch_or(FLOORED, Relaxed);
         }
         tell::<Counter>(self);
+    }
+
+    /// So many whole ones; `None`: more than a total can be.
+    #[inline]
+    fn in_grains(&self, value: u64) -> Option<u64> {
+        match self.grain() {
+            Grain::Whole => Some(value),
+            fine @ Grain::Millionth => value.checked_mul(fine.per_one()),
+        }
+    }
+
+    /// Somebody gave it what it cannot count.
+    pub(crate) fn count_odd(&self) {
+        self.series.name.count_odd(1);
     }
 
     pub(crate) fn grain(&self) -> Grain {
@@ -358,7 +371,10 @@ impl metrics::CounterFn for CounterCell {
     }
 
     fn absolute(&self, value: u64) {
-        self.raise_to(value.saturating_mul(self.grain().per_one()));
+        match self.in_grains(value) {
+            Some(grains) => self.raise_to(grains),
+            None => self.count_odd(),
+        }
         if let Some(teed) = Counter::teed(self) {
             teed.forward(&self.series, |inner| inner.absolute(value));
         }

@@ -31,6 +31,8 @@ pub(crate) struct Name {
     pub(crate) retired: AtomicU64,
     /// Hand-outs that went to the overflow series instead of one of their own.
     pub(crate) denied: Recent,
+    /// Hand-outs that went there because their keys were too long.
+    pub(crate) too_long: Recent,
     /// The overflow series exists from the start; it counts as one from its first use.
     overflow_used: AtomicBool,
     /// The metric was deleted, and nothing has come to it since that anybody saw.
@@ -70,20 +72,24 @@ impl Grain {
         grains as f64 / self.per_one() as f64
     }
 
-    /// As many grains as `value` is nearest to; whole ones only as far as they are whole. What is no number, or negative,
-    /// is none.
+    /// As many grains as `value` is nearest to; whole ones only as far as they are whole. `None`: it is no number, or negative, or
+    /// more than a total can be.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         clippy::cast_precision_loss,
-        reason = "a cast keeps to the range, and makes zero of what is no number"
+        reason = "the range was looked at"
     )]
-    pub(crate) fn grains(self, value: f64) -> u64 {
-        match self {
+    pub(crate) fn grains(self, value: f64) -> Option<u64> {
+        let grains = match self {
             // Of three quarters nothing has happened yet.
-            Self::Whole => value as u64,
-            Self::Millionth => (value * self.per_one() as f64).round() as u64,
-        }
+            Self::Whole => value,
+            Self::Millionth => (value * self.per_one() as f64).round(),
+        };
+        // 2^64 is the nearest float to the greatest total.
+        (0.0..u64::MAX as f64)
+            .contains(&grains)
+            .then_some(grains as u64)
     }
 }
 
@@ -153,6 +159,7 @@ impl Name {
             members: Mutex::default(),
             retired: AtomicU64::new(0),
             denied: Recent::new(),
+            too_long: Recent::new(),
             overflow_used: AtomicBool::new(false),
             gone: AtomicBool::new(false),
             tee,

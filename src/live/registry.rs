@@ -113,7 +113,7 @@ pub(crate) struct Registry<K: Kind> {
     pub(super) name_count: AtomicUsize,
     /// Names that were refused, ever.
     pub(crate) nameless: Recent,
-    /// Keys that were too long, ever.
+    /// Keys that were too long and are of no metric, ever.
     pub(crate) too_long: Recent,
     pub(crate) evicted: AtomicU64,
     /// Hand-outs that a limit or the ledger sent to an overflow series, ever.
@@ -216,12 +216,17 @@ impl<K: Kind> Registry<K> {
             Some(granted)
         });
         granted.unwrap_or_else(|key::TooLong| {
-            self.too_long.add(1);
-            if key.name().len() > key::LONGEST {
-                return self.spare();
+            let is_named = key.name().len() <= key::LONGEST;
+            match is_named.then(|| self.name(key, me)).flatten() {
+                Some(name) => {
+                    name.too_long.add(1);
+                    self.overflow(&name)
+                }
+                None => {
+                    self.too_long.add(1);
+                    self.spare()
+                }
             }
-            let name = self.name(key, me);
-            name.map_or_else(|| self.spare(), |name| self.overflow(&name))
         })
     }
 
@@ -410,6 +415,7 @@ impl<K: Kind> Registry<K> {
         self.too_long.turn();
         self.for_each_name(|name| {
             name.denied.turn();
+            name.too_long.turn();
             name.odd.turn();
             if let Some(mut members) = fork::lock(&name.members) {
                 members.turn();

@@ -64,6 +64,10 @@ impl<K: Visit> Registry<K> {
             return;
         };
         if let Some(entry) = shard.entries.get_mut(at) {
+            // After the reset nobody can tell any more that it has been written to.
+            if entry.is_dormant() && K::stirs(entry) {
+                Self::wake(entry);
+            }
             K::reset(entry);
             K::begin(&mut entry.memory, self.now_ms());
             shard.look_again(low(at as u64));

@@ -201,6 +201,10 @@ impl Question<'_> {
         or_nothing(self.live_rows(|sum| Some(sum.whole())))
     }
 
+    pub(super) fn exact_totals(&self) -> Answers<f64> {
+        or_nothing(self.live_rows(|sum| Some(sum.exact())))
+    }
+
     /// Asks about whole steps.
     pub(super) fn increases<T>(&self, ask: impl Fn(Increase) -> Option<T>) -> Answers<T> {
         or_nothing(self.rows(|members, cut| each_increase(members, cut, &ask)))

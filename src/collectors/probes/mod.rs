@@ -246,7 +246,7 @@ impl Probe {
         self
     }
 
-    /// How long all of it may take; by default 5 s. Longer than an hour is an hour.
+    /// How long all of it may take; by default 5 s. Longer than an hour is an hour; in no time nothing is done.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.min(secs(3600));
         self
@@ -297,9 +297,15 @@ impl Recall {
     ///
     /// # Errors
     ///
-    /// When a [`root_certificate`](Probe::root_certificate) is none. Also as [`collect_as`](Recall::collect_as); the collector is
+    /// When the time-out is zero, or a [`root_certificate`](Probe::root_certificate) is none. Also as [`collect_as`](Recall::collect_as); the collector is
     /// called `probe` and the target.
     pub fn probe(&self, probe: Probe) -> Result<Collecting, Error> {
+        if probe.timeout.is_zero() {
+            return Err(Error::invalid(format!(
+                "time-out of 0 s of the probe `{}`: allowed is more than that, and an hour at most",
+                Shown(&probe.target)
+            )));
+        }
         for (nth, root) in (1..).zip(&probe.roots) {
             http::check_root(root).map_err(|error| {
                 Error::invalid(format!(

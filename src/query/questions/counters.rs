@@ -31,6 +31,14 @@ impl<S: Shape> Selection<Counters, S> {
         self.say(Aggregation::Total, |q| q.live_totals())
     }
 
+    /// As [`total`](Self::total), with its fraction.
+    pub(crate) fn exact_total(&self) -> S::Of<f64>
+    where
+        S: Live,
+    {
+        self.say(Aggregation::Total, |q| q.exact_totals())
+    }
+
     /// Increments in the window, exactly.
     ///
     /// ```
