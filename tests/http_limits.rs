@@ -241,6 +241,29 @@ fn readers_that_never_read_give_way_to_those_who_do() {
     );
 }
 
+/// They stood in line for all places, and who came then waited until the last of them had had its answer made.
+#[test]
+fn five_hundred_that_never_read_do_not_keep_others_out() {
+    let _alone = alone();
+    let store = large(6);
+    let (_sidecar, at) = serve(&store, ServeOptions::new());
+    let stuck: Vec<TcpStream> = (0..500)
+        .map(|_| {
+            let mut stream = connect(at);
+            write!(stream, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+            stream
+        })
+        .collect();
+    let start = Instant::now();
+    let reply = get(at, "/-/ready");
+    assert_eq!(reply.status, 200);
+    let ready = start.elapsed();
+    let scraped = scrape_again(at, 6 * MIB);
+    assert!(ready < secs(4), "ready after {ready:?}");
+    assert!(scraped < secs(10), "scraped in {scraped:?}");
+    drop(stuck);
+}
+
 #[test]
 fn a_single_reader_that_never_reads_is_cut_off_in_time() {
     let _alone = alone();

@@ -2,11 +2,18 @@
 
 use super::options::Limits;
 use parking_lot::Mutex;
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 use tokio::{sync::Notify, time::Instant};
+
+/// Who is in line for this long gives way to who comes, if there is no other place: those that are many at once are an
+/// attack more often than not, and the last to come are served first anyway.
+const IN_LINE: Duration = Duration::from_millis(100);
 
 /// A connection, as its task, its requests and the listener see it.
 pub(super) struct Slot {
@@ -32,6 +39,8 @@ enum Phase {
     Waiting,
     /// There is a part of a request.
     Reading,
+    /// There is a whole request, and nobody to make its answer yet.
+    InLine,
     /// There is a whole request, and its answer has not been read.
     Answering,
 }
@@ -54,15 +63,20 @@ pub(super) enum Verdict {
 }
 
 impl State {
+    /// There is a whole request.
+    fn is_asking(&self) -> bool {
+        matches!(self.phase, Phase::InLine | Phase::Answering)
+    }
+
     /// Pure: decides, and somebody else carries it out.
     fn verdict(&self, limits: &Limits, now: Instant) -> Verdict {
         let of_phase = match self.phase {
             Phase::Waiting => limits.idle,
             Phase::Reading => limits.header,
-            Phase::Answering => limits.request,
+            Phase::InLine | Phase::Answering => limits.request,
         };
         let mut end = self.since + of_phase;
-        if self.phase != Phase::Answering {
+        if !self.is_asking() {
             end = end.min(self.opened + limits.connection);
         }
         if end <= now {
@@ -96,8 +110,20 @@ impl Slot {
         Arc::new(Turn(self.clone()))
     }
 
+    /// The request waits for somebody to make its answer, or does so no more.
+    pub(super) fn set_in_line(&self, waits: bool) {
+        let mut state = self.state.lock();
+        if state.is_asking() {
+            state.phase = if waits {
+                Phase::InLine
+            } else {
+                Phase::Answering
+            };
+        }
+    }
+
     pub(super) fn is_answering(&self) -> bool {
-        self.state.lock().phase == Phase::Answering
+        self.state.lock().is_asking()
     }
 
     pub(super) fn order(&self, order: Order) {
@@ -154,12 +180,12 @@ impl Connections {
     /// A place for one more: a free one, or that of the one that has waited longest, which is told to go. `None`: all are
     /// being answered.
     pub(super) fn open(self: &Arc<Self>) -> Option<Arc<Slot>> {
+        let now = Instant::now();
         let mut slots = self.slots.lock();
         if slots.len() >= self.most {
-            let at = oldest(slots.iter().map(|slot| *slot.state.lock()))?;
+            let at = oldest(slots.iter().map(|slot| *slot.state.lock()), now)?;
             slots.swap_remove(at).order(Order::Close);
         }
-        let now = Instant::now();
         let slot = Arc::new(Slot {
             state: Mutex::new(State {
                 phase: Phase::Waiting,
@@ -192,13 +218,15 @@ impl Connections {
 }
 
 /// Of those that wait, the one that has for longest; one that never had an answer before any that had: a scraper comes back
-/// to its connection, somebody who sends a byte a second does not.
-fn oldest(states: impl Iterator<Item = State>) -> Option<usize> {
-    let waiting = states
-        .enumerate()
-        .filter(|(_, state)| state.phase != Phase::Answering);
+/// to its connection, somebody who sends a byte a second does not. At last one that is in line.
+fn oldest(states: impl Iterator<Item = State>, now: Instant) -> Option<usize> {
+    let waiting = states.enumerate().filter(|(_, state)| match state.phase {
+        Phase::Waiting | Phase::Reading => true,
+        Phase::InLine => now.duration_since(state.since) >= IN_LINE,
+        Phase::Answering => false,
+    });
     waiting
-        .min_by_key(|(_, state)| (state.is_known, state.since))
+        .min_by_key(|(_, state)| (state.is_asking(), state.is_known, state.since))
         .map(|(at, _)| at)
 }
 
@@ -206,7 +234,6 @@ fn oldest(states: impl Iterator<Item = State>) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::http::options::ServeOptions;
-    use std::time::Duration;
 
     fn state(phase: Phase, since: Instant, is_known: bool) -> State {
         State {
@@ -225,6 +252,7 @@ mod tests {
         for (phase, seconds) in [
             (Phase::Waiting, 120),
             (Phase::Reading, 5),
+            (Phase::InLine, 30),
             (Phase::Answering, 30),
         ] {
             let state = state(phase, start, false);
@@ -268,9 +296,19 @@ mod tests {
             state(Phase::Reading, at(3), false),
             state(Phase::Waiting, at(2), false),
         ];
-        assert_eq!(oldest(all.into_iter()), Some(3));
-        assert_eq!(oldest(all[..3].iter().copied()), Some(2));
-        assert_eq!(oldest(all[..2].iter().copied()), Some(1));
-        assert_eq!(oldest(all[..1].iter().copied()), None);
+        let oldest = |states: &[State], now| oldest(states.iter().copied(), now);
+        assert_eq!(oldest(&all, at(9)), Some(3));
+        assert_eq!(oldest(&all[..3], at(9)), Some(2));
+        assert_eq!(oldest(&all[..2], at(9)), Some(1));
+        assert_eq!(oldest(&all[..1], at(900)), None);
+        // Who is in line is asked last, and only after a while.
+        let line = [
+            state(Phase::InLine, at(1), false),
+            state(Phase::InLine, at(0), true),
+            state(Phase::Waiting, at(100), true),
+        ];
+        assert_eq!(oldest(&line, at(900)), Some(2));
+        assert_eq!(oldest(&line[..2], at(102)), Some(0));
+        assert_eq!(oldest(&line[..2], at(99)), None);
     }
 }

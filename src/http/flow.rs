@@ -100,7 +100,10 @@ impl Flow {
                 match timeout(LOOK, &mut leave).await {
                     Ok(Ok(maker)) => return maker,
                     Ok(Err(_)) => break,
-                    Err(_) => self.cut_one(|answer| !answer.is_made),
+                    Err(_) => self
+                        .state
+                        .lock()
+                        .cut(Instant::now(), 1, |answer| !answer.is_made),
                 }
             }
         }
@@ -119,13 +122,16 @@ impl Flow {
         Err(leave)
     }
 
-    /// Cuts off the client that has read nothing for longest, if it is out of patience.
-    pub(super) fn cut_any(&self) {
-        self.cut_one(|_| true);
-    }
-
-    fn cut_one(&self, may: impl Fn(&Outgoing) -> bool) {
-        self.state.lock().cut(Instant::now(), 1, may);
+    /// Cuts off so many clients that are out of patience, those first that have read nothing for longest.
+    pub(super) fn cut(&self, clients: usize) {
+        let now = Instant::now();
+        let state = self.state.lock();
+        for _ in 0..clients {
+            let Some(worst) = state.worst(now, |_| true) else {
+                return;
+            };
+            worst.slot.order(Order::Close);
+        }
     }
 
     pub(super) fn begin(self: &Arc<Self>, slot: Arc<Slot>) -> Outlet {
@@ -157,16 +163,21 @@ impl State {
             .filter(|answer| answer.is_going() && may(answer));
         let mut coming: usize = going.map(|answer| answer.bytes).sum();
         while coming < bytes {
-            let stalled = self.answers.iter().filter(|answer| {
-                let is_out = now.duration_since(answer.moved) >= PATIENCE;
-                answer.bytes > 0 && is_out && !answer.is_going() && may(answer)
-            });
-            let Some(worst) = stalled.min_by_key(|answer| answer.moved) else {
+            let Some(worst) = self.worst(now, &may) else {
                 return;
             };
             worst.slot.order(Order::Close);
             coming += worst.bytes;
         }
+    }
+
+    /// Who has read nothing for longest, of those that are out of patience and not going already.
+    fn worst(&self, now: Instant, may: impl Fn(&Outgoing) -> bool) -> Option<&Outgoing> {
+        let stalled = self.answers.iter().filter(|answer| {
+            let is_out = now.duration_since(answer.moved) >= PATIENCE;
+            answer.bytes > 0 && is_out && !answer.is_going() && may(answer)
+        });
+        stalled.min_by_key(|answer| answer.moved)
     }
 }
 

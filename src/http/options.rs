@@ -120,7 +120,8 @@ impl ServeOptions {
     }
 
     /// Connections that are open at once: 1 to 4,096. One more closes the one that has waited longest for a request, those
-    /// first that never had an answer; while all are being answered it waits itself. Default: 64.
+    /// first that never had an answer, and those last that are in line for theirs, after a tenth of a second; while all are being
+    /// answered it waits itself. Default: 64.
     pub fn max_connections(mut self, n: usize) -> Self {
         self.limits.connections = n;
         self

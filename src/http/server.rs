@@ -96,13 +96,14 @@ async fn take<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     server: &Arc<Server>,
     accept: impl AsyncFn() -> io::Result<S>,
 ) {
+    let mut crowd = 0;
     loop {
         if let Ok(socket) = accept().await {
-            let slot = place(server).await;
+            let slot = place(server, &mut crowd).await;
             tokio::spawn(serve(server.clone(), Io::new(socket, slot.clone()), slot));
         } else {
             // Of one connection, or of the whole process: too many open files.
-            server.flow.cut_any();
+            server.flow.cut(1);
             sleep(BREATH).await;
         }
         // Whoever was told to go does so before the next one comes.
@@ -110,14 +111,20 @@ async fn take<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     }
 }
 
-/// A place for a connection; while all are being answered, the next one that is done.
-async fn place(server: &Server) -> Arc<Slot> {
+/// A place for a connection; while all are being answered, the next one that is done. `crowd` have come who found none, one
+/// after the other: of as many that read nothing the places are needed.
+async fn place(server: &Server, crowd: &mut usize) -> Arc<Slot> {
+    if let Some(slot) = server.connections.open() {
+        *crowd = 0;
+        return slot;
+    }
     loop {
+        *crowd += 1;
+        server.flow.cut(*crowd);
+        let _ = timeout(BREATH, server.connections.changed.notified()).await;
         if let Some(slot) = server.connections.open() {
             return slot;
         }
-        server.flow.cut_any();
-        let _ = timeout(BREATH, server.connections.changed.notified()).await;
     }
 }
 
@@ -267,7 +274,9 @@ impl Server {
         asked: HttpRequest,
         turn: Arc<Turn>,
     ) -> Option<Response<Outgoing>> {
+        slot.set_in_line(true);
         let maker = self.flow.maker().await;
+        slot.set_in_line(false);
         let (head_to, head) = oneshot::channel();
         let (to, pieces) = mpsc::unbounded_channel::<Message>();
         let (server, turn_too) = (self.clone(), turn.clone());
