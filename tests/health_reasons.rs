@@ -266,7 +266,7 @@ fn a_question_without_working_memory() {
     let steps = steps.every(Duration::from_millis(1));
     assert!(steps.eval(Aggregation::Rate).is_err());
     let words = [
-        "1 questions had no answer for want of working memory",
+        "1 question had no answer for want of working memory",
         "`memory_budget`",
     ];
     says_until_it_is_over(&store, &words);

@@ -496,6 +496,8 @@ fn bad_targets_are_refused_at_the_call() {
         (Probe::http("ftp://x/").unwrap_err(), "`ftp://x/`"),
         (Probe::http("http://x/\r\nX: y").unwrap_err(), "\\r\\n"),
         (Probe::dns("").unwrap_err(), "host"),
+        (Probe::dns("h:80").unwrap_err(), "`h:80`"),
+        (Probe::tcp("h:80:80").unwrap_err(), "`h:80:80`"),
     ] {
         assert!(
             error.is_invalid() && error.to_string().contains(part),

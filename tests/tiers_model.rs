@@ -737,7 +737,7 @@ impl Pair {
         if answer.is_none() && self.setup.short.is_some() {
             // Without room a question has no answer, and the store says so.
             let health = self.store.recall.health();
-            let is_refusal = |reason: &String| reason.contains("questions had no answer");
+            let is_refusal = |reason: &String| reason.contains("had no answer for want");
             if health.reasons().iter().any(is_refusal) {
                 return;
             }

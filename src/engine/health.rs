@@ -161,13 +161,15 @@ impl Core {
                 ));
             } else if !self.has(kind, name) {
                 reasons.push(format!(
-                    "{n} questions were about the {kind} `{shown}`, which was never recorded: a typo, or not recorded yet"
+                    "{n} {} about the {kind} `{shown}`, which was never recorded: a typo, or not recorded yet",
+                    one_or_many(n, "question was", "questions were")
                 ));
             }
         }
         if more > 0 {
             reasons.push(format!(
-                "{more} more questions were about metrics that were never recorded"
+                "{more} more {} about metrics that were never recorded",
+                one_or_many(more, "question was", "questions were")
             ));
         }
     }
@@ -177,7 +179,6 @@ impl Core {
         let kind = K::KIND;
         let mut denied = Vec::new();
         let mut odd = Vec::new();
-        let mut too_long = Vec::new();
         registry.for_each_name(|name| {
             let live = fork::lock(&name.members).map_or(0, |members| members.live);
             match name.denied.recent() {
@@ -187,10 +188,6 @@ impl Core {
             match name.odd.recent() {
                 0 => {}
                 n => odd.push((n, name.text.to_string())),
-            }
-            match name.too_long.recent() {
-                0 => {}
-                n => too_long.push((n, name.text.to_string())),
             }
         });
         denied.sort_by(|a, b| b.cmp(a));
@@ -239,27 +236,39 @@ impl Core {
                 registry.name_count(), self.plan.metrics, Bytes(self.live.ledger.budget())
             )),
         }
-        // Those whose very name is too long are of no metric.
-        let unnamed = registry.too_long.recent();
-        let all = too_long.iter().map(|(n, _)| n).sum::<u64>() + unnamed;
-        if all > 0 {
-            too_long.sort_by(|a, b| b.cmp(a));
-            let names = too_long.iter().take(NAMED);
-            let mut names: Vec<String> = names
-                .map(|(_, name)| format!("`{}`", Shown(name)))
-                .collect();
-            if let Some(more) = too_long.len().checked_sub(NAMED).filter(|more| *more > 0) {
-                names.push(format!("{more} more"));
+        Self::too_long(registry, reasons);
+    }
+
+    /// Keys that were too long. Those whose very name is are of no metric.
+    fn too_long<K: Kind>(registry: &Registry<K>, reasons: &mut Vec<String>) {
+        let (mut all, mut found) = (registry.too_long.recent(), Vec::new());
+        registry.for_each_name(|name| match name.too_long.recent() {
+            0 => {}
+            n => {
+                all += n;
+                found.push((n, name.text.to_string()));
             }
-            let of = if names.is_empty() {
-                String::new()
-            } else {
-                format!(" ({})", names.join(", "))
-            };
-            reasons.push(format!(
-                "{all} recordings of {kind}s{of} went to overflow series: their keys are longer than 4096 bytes or have more than 128 labels"
-            ));
+        });
+        if all == 0 {
+            return;
         }
+        found.sort_by(|a, b| b.cmp(a));
+        let shown = found.iter().take(NAMED);
+        let mut names: Vec<String> = shown
+            .map(|(_, name)| format!("`{}`", Shown(name)))
+            .collect();
+        if let Some(more) = found.len().checked_sub(NAMED).filter(|more| *more > 0) {
+            names.push(format!("{more} more"));
+        }
+        let of = if names.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", names.join(", "))
+        };
+        reasons.push(format!(
+            "{all} recordings of {}s{of} went to overflow series: their keys are longer than 4096 bytes or have more than 128 labels",
+            K::KIND
+        ));
     }
 
     fn memory_reasons(&self, reasons: &mut Vec<String>) {
@@ -279,7 +288,8 @@ impl Core {
         match counts.refused_questions.recent() {
             0 => {}
             n => reasons.push(format!(
-                "{n} questions had no answer for want of working memory (`memory_budget`)"
+                "{n} {} had no answer for want of working memory (`memory_budget`)",
+                one_or_many(n, "question", "questions")
             )),
         }
         match self.live.descriptions.refused.recent() {
@@ -375,6 +385,10 @@ impl Core {
             )
         })
     }
+}
+
+fn one_or_many<'a>(n: u64, one: &'a str, many: &'a str) -> &'a str {
+    if n == 1 { one } else { many }
 }
 
 #[cfg(all(test, not(loom)))]

@@ -53,7 +53,7 @@ pub(super) fn tcp(addr: impl ToSocketAddrs) -> Result<(Listener, SocketAddr), Er
         Ok(addresses) => addresses.collect(),
         Err(e) => {
             return Err(Error::invalid(format!(
-                "the address to serve at is none: {e}; allowed is a host and a port, as in `127.0.0.1:9100`"
+                "that is no address to serve at: {e}; allowed is a host and a port, as in `127.0.0.1:9100`"
             )));
         }
     };

@@ -217,15 +217,12 @@ impl<K: Kind> Registry<K> {
         });
         granted.unwrap_or_else(|key::TooLong| {
             let is_named = key.name().len() <= key::LONGEST;
-            match is_named.then(|| self.name(key, me)).flatten() {
-                Some(name) => {
-                    name.too_long.add(1);
-                    self.overflow(&name)
-                }
-                None => {
-                    self.too_long.add(1);
-                    self.spare()
-                }
+            if let Some(name) = is_named.then(|| self.name(key, me)).flatten() {
+                name.too_long.add(1);
+                self.overflow(&name)
+            } else {
+                self.too_long.add(1);
+                self.spare()
             }
         })
     }

@@ -119,7 +119,7 @@ impl Aggregation {
                 "`{self}` of `{name}` over a window: it is live and takes none"
             ))),
             (false, false) => Err(Error::invalid(format!(
-                "`{self}` of `{name}` without a window: add one, as in `.over(mins(5))`"
+                "`{self}` of `{name}` without a window: add one, as in `.over(mins(5))`, or `over 5m` in a text"
             ))),
             _ => Ok(()),
         }

@@ -313,7 +313,13 @@ impl<'a> Reader<'a> {
     fn duration(&mut self) -> Result<Duration, Wrong> {
         let word = self.peek();
         let duration = read_duration(word).ok_or_else(|| {
-            self.wrong(format!("`{word}` is no duration: allowed are 500ms, 30s, 5m, 1h30m, 2d and the like, above zero"))
+            let found = self.rest().split_whitespace().next();
+            let found = found.map_or("a duration is missing".to_owned(), |found| {
+                format!("`{found}` is no duration")
+            });
+            self.wrong(format!(
+                "{found}: allowed are 500ms, 30s, 5m, 1h30m, 2d and the like, above zero"
+            ))
         })?;
         self.at += word.len();
         Ok(duration)

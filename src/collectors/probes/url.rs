@@ -1,6 +1,7 @@
 //! Targets as text.
 
 use crate::{error::Error, util::text::Shown};
+use std::net::Ipv6Addr;
 
 /// An address of HTTP.
 #[derive(Clone, Debug, PartialEq)]
@@ -121,11 +122,13 @@ fn without_dots(path: &str) -> String {
 
 pub(super) fn check_host(host: &str) -> Result<(), Error> {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:%".contains(&byte);
-    if host.is_empty() || host.len() > 253 || !host.bytes().all(is_name) {
+    let address = host.split_once('%').map_or(host, |(address, _)| address);
+    let is_without_port = !host.contains(':') || address.parse::<Ipv6Addr>().is_ok();
+    if host.is_empty() || host.len() > 253 || !host.bytes().all(is_name) || !is_without_port {
         return Err(invalid(
             "host",
             host,
-            "a name or an address of 1 to 253 ASCII characters",
+            "a name or an address of 1 to 253 ASCII characters, without a port",
         ));
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! One collector: when it is due, and what became of its runs.
 
 use crate::{
-    engine::core::Core,
+    engine::{core::Core, summary::time},
     intake::{Cause, CollectError, Collector},
     live::{Counter, Histogram, Live},
     model::MetricKind,
@@ -279,9 +279,9 @@ impl Job {
         }
         to.push(match status.last_error {
             Some((cause, message)) => format!(
-                "collector `{name}` failed {failed} times, the last time of this ({cause}): {}; it is tried again in {:.0} s",
+                "collector `{name}` failed {failed} times, the last time of this ({cause}): {}; it is tried again in {}",
                 Shown(&message),
-                status.next.as_secs_f64()
+                time(status.next.as_secs_f64())
             ),
             None => format!("collector `{name}` failed {failed} times, and works again"),
         });
