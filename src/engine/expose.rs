@@ -3,7 +3,7 @@
 //! Nothing here reads a live cell's moving state, and nothing changes anything. The lock of a shard is held for as long as it
 //! takes to copy the labels and numbers of some tens of series.
 
-use super::core::{Asked, Core};
+use super::{asked::Asked, core::Core};
 use crate::{
     live::{
         Busy, Counter, Entry, Gauge, Grain, Histogram, Marks, Name, registry::Registry,

@@ -1,9 +1,6 @@
 //! Reset and delete: which series, and one after the other.
 
-use super::{
-    core::{Asked, Core, accepted},
-    tick::Engine,
-};
+use super::{answers::accepted, asked::Asked, core::Core, tick::Engine};
 use crate::{
     error::Error,
     live::{Counter, Gauge, Histogram, Name, registry::Registry, remove::is_shown},

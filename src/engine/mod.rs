@@ -1,5 +1,7 @@
 //! What moves the data: the tick, the worker that calls it, and the report about both.
 
+mod answers;
+mod asked;
 mod attached;
 mod core;
 mod durations;
@@ -17,6 +19,7 @@ mod snapshot;
 mod strange;
 mod summary;
 mod tick;
+mod unknown;
 mod values;
 mod vitals;
 mod watches;

@@ -1,7 +1,8 @@
 //! The numbers behind health: memory, series, ticks, samples, alerts, callbacks.
 
 use super::{
-    core::{Asked, Core},
+    asked::Asked,
+    core::Core,
     info::{Bytes, Memory},
 };
 use crate::{

@@ -1,7 +1,9 @@
 //! All answers at one instant: the newest tick's.
 
 use super::{
-    core::{Asked, Core, Keys, accepted},
+    answers::{Keys, accepted},
+    asked::Asked,
+    core::Core,
     holds::Hold,
 };
 use crate::{

@@ -1,6 +1,6 @@
 //! What every series of a kind is at, at once.
 
-use super::core::{Asked, Core};
+use super::{asked::Asked, core::Core};
 use crate::{
     live::{Busy, Counter, Gauge, Grain, Histogram, Name, remove::is_shown},
     model::{Labels, MetricKind},

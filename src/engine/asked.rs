@@ -1,0 +1,74 @@
+//! The kinds of metrics as questions see them: where their series are, and what a series says of itself.
+
+use crate::{
+    live::{Counter, Entry, Gauge, Histogram, Live, drain::Visit, registry::Registry},
+    query::Values,
+};
+
+/// A kind as questions see it.
+pub(super) trait Asked: Visit {
+    fn registry(live: &Live) -> &Registry<Self>;
+
+    /// What a series says of itself, live.
+    fn values(entry: &Entry<Self>) -> Values;
+
+    /// What the newest tick knew of a series.
+    fn noted(entry: &Entry<Self>) -> Values {
+        Self::remembered(entry)
+    }
+
+    /// What a question about a window needs of that. Cells are not touched: their writers would have to fetch them back.
+    fn remembered(_: &Entry<Self>) -> Values {
+        Values::default()
+    }
+}
+
+impl Asked for Counter {
+    fn registry(live: &Live) -> &Registry<Self> {
+        &live.counters
+    }
+
+    fn values(entry: &Entry<Self>) -> Values {
+        Values {
+            total: entry.total(),
+            ..Values::default()
+        }
+    }
+
+    fn noted(entry: &Entry<Self>) -> Values {
+        Values {
+            total: entry.counted(),
+            ..Values::default()
+        }
+    }
+}
+
+impl Asked for Gauge {
+    fn registry(live: &Live) -> &Registry<Self> {
+        &live.gauges
+    }
+
+    fn values(entry: &Entry<Self>) -> Values {
+        Values {
+            now: entry.now(),
+            ..Values::default()
+        }
+    }
+
+    fn remembered(entry: &Entry<Self>) -> Values {
+        Values {
+            held: entry.memory.last,
+            ..Values::default()
+        }
+    }
+}
+
+impl Asked for Histogram {
+    fn registry(live: &Live) -> &Registry<Self> {
+        &live.histograms
+    }
+
+    fn values(_: &Entry<Self>) -> Values {
+        Values::default()
+    }
+}
