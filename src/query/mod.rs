@@ -7,6 +7,8 @@
 mod aggregation;
 mod answer;
 mod counted;
+mod gauge_walk;
+mod leveled;
 mod levels;
 mod line;
 mod matcher;

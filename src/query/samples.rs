@@ -2,7 +2,7 @@
 
 use super::{
     counted::each_rise,
-    levels::each_gauge_sample,
+    gauge_walk::each_gauge_sample,
     question::Cut,
     sample::{CounterSample, GaugeSample, HistogramSample},
     selection::{Member, Missing, Query, Selection},

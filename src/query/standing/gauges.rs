@@ -1,7 +1,7 @@
 //! What gauges did over a window that moves: sums of their values, and the extremes.
 
 use super::{
-    super::levels::{Level, Unpacked, each_level, value_before},
+    super::gauge_walk::{Level, Unpacked, each_level, value_before},
     extremes::Extremes,
     group::{READ_AHEAD, Sums},
     view::{Place, View, place_of},

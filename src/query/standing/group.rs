@@ -10,7 +10,7 @@ use crate::{
     history::Charge,
     ledger::Full,
     model::{Labels, MetricKind, frame::SeriesId, schema::Schema},
-    query::{Aggregation, Member, levels::Unpacked, pile::Pile, question::per_second},
+    query::{Aggregation, Member, gauge_walk::Unpacked, pile::Pile, question::per_second},
     util::{layout, sum::Sum},
 };
 
