@@ -1,5 +1,6 @@
 //! Histograms of many ticks and series on one pile, and what can be read off it.
 
+use super::{leaves::Side, ranks::Within};
 use crate::{
     codec::{buckets, distribution, histograms::Chunk},
     history::Charge,
@@ -35,102 +36,8 @@ pub(crate) struct Pile {
 
 pub(super) type Span = (Code, Code, u64);
 
-/// Counts of one sign, by magnitude of their codes.
-#[derive(Debug, Default)]
-struct Side {
-    /// Ascending; only those that have been counted in.
-    #[expect(
-        clippy::vec_box,
-        reason = "a list that grows must not hold all counts twice"
-    )]
-    leaves: Vec<Box<Leaf>>,
-    /// Where the last count was; the next one is mostly there or one further.
-    at: usize,
-}
-
-/// Sixteen neighbouring buckets.
-#[derive(Debug)]
-struct Leaf {
-    /// Magnitude of its first code, divided by sixteen.
-    number: i32,
-    counts: [u64; LEAF],
-}
-
-const LEAF: usize = 16;
-
 /// Ranges of codes up to this are added up side by side.
 const MOST_DENSE: usize = 1 << 11;
-
-impl Side {
-    #[inline(always)]
-    fn count(&mut self, magnitude: Code) -> Option<&mut u64> {
-        let number = magnitude >> 4;
-        let is_at = |at: usize| self.leaves.get(at).is_some_and(|l| l.number == number);
-        if !is_at(self.at) {
-            if !is_at(self.at + 1) {
-                return None;
-            }
-            self.at += 1;
-        }
-        let place = (magnitude & 15).cast_unsigned() as usize;
-        self.leaves.get_mut(self.at)?.counts.get_mut(place)
-    }
-
-    /// Adds a count that is not near the last one, in a new leaf if need be.
-    #[cold]
-    fn add(&mut self, magnitude: Code, count: u64, room: &mut Charge) -> Result<(), Full> {
-        let number = magnitude >> 4;
-        self.at = match self
-            .leaves
-            .binary_search_by_key(&number, |leaf| leaf.number)
-        {
-            Ok(at) => at,
-            Err(at) => {
-                self.make_room(room)?;
-                let counts = [0; LEAF];
-                self.leaves.insert(at, Box::new(Leaf { number, counts }));
-                at
-            }
-        };
-        if let Some(there) = self.count(magnitude) {
-            *there = there.wrapping_add(count);
-        }
-        Ok(())
-    }
-
-    fn make_room(&mut self, room: &mut Charge) -> Result<(), Full> {
-        room.add(size_of::<Leaf>())?;
-        let before = self.leaves.capacity();
-        if self.leaves.len() == before {
-            let capacity = layout::grown(before);
-            room.add(layout::vec::<Box<Leaf>>(capacity))?;
-            layout::regrow(&mut self.leaves, capacity);
-            room.give_back(layout::vec::<Box<Leaf>>(before));
-        }
-        Ok(())
-    }
-
-    /// What it is charged with.
-    fn bytes(&self) -> usize {
-        self.leaves.len() * size_of::<Leaf>() + layout::vec::<Box<Leaf>>(self.leaves.capacity())
-    }
-
-    fn clear(&mut self) {
-        for leaf in &mut self.leaves {
-            leaf.counts = [0; LEAF];
-        }
-        self.at = 0;
-    }
-
-    /// Magnitudes and counts of what is filled, ascending.
-    fn filled(&self) -> impl DoubleEndedIterator<Item = (Code, u64)> {
-        self.leaves.iter().flat_map(|leaf| {
-            let counts = leaf.counts.iter().enumerate();
-            let filled = counts.filter(|(_, n)| **n > 0);
-            filled.map(|(at, n)| (leaf.number * 16 + i32::try_from(at).unwrap_or(0), *n))
-        })
-    }
-}
 
 impl Pile {
     pub(crate) fn new(schema: &'static Schema, room: Charge) -> Self {
@@ -249,13 +156,8 @@ impl Pile {
 
     /// Gives back the room of buckets that are empty.
     pub(super) fn prune(&mut self) {
-        for side in [&mut self.positive, &mut self.negative] {
-            let before = side.leaves.len();
-            side.leaves.retain(|leaf| leaf.counts != [0; LEAF]);
-            side.at = 0;
-            let gone = before - side.leaves.len();
-            self.room.give_back(gone * size_of::<Leaf>());
-        }
+        self.positive.prune(&mut self.room);
+        self.negative.prune(&mut self.room);
     }
 
     /// Sum and extremes are known to who takes things away.
@@ -266,7 +168,7 @@ impl Pile {
 
     /// Runs of buckets that it has room for.
     pub(super) fn leaves(&self) -> usize {
-        self.positive.leaves.len() + self.negative.leaves.len()
+        self.positive.len() + self.negative.len()
     }
 
     /// The scale of its buckets.
@@ -415,63 +317,6 @@ impl Pile {
         (self.min <= self.max).then_some(self.max)
     }
 
-    /// The value of rank `ceil(q n)`, estimated at the geometric middle of its bucket.
-    pub(crate) fn quantile(&self, q: f64) -> Option<f64> {
-        self.quantile_within(q).map(|within| within.at)
-    }
-
-    /// The same, with the range that it is in for sure.
-    pub(crate) fn quantile_within(&self, q: f64) -> Option<Within> {
-        if !(0.0..=1.0).contains(&q) || self.count == 0 {
-            return None;
-        }
-        if q == 0.0 && self.min <= self.max {
-            return Some(Within::exactly(self.min));
-        }
-        if q >= 1.0 && self.min <= self.max {
-            return Some(Within::exactly(self.max));
-        }
-        let rank = self.rank_of(q);
-        let (from, to) = if self.spans.is_empty() {
-            range_at(rank, self.fine())?
-        } else {
-            range_at(rank, self.spans.iter().copied())?
-        };
-        Some(self.middle(from, to))
-    }
-
-    /// As [`Pile::quantile`], of several that ascend within (0, 1), in one walk.
-    pub(super) fn quantiles<const N: usize>(&self, qs: &[f64; N]) -> Option<[f64; N]> {
-        if self.count == 0 {
-            return None;
-        }
-        let mut values = [f64::NAN; N];
-        let mut next = qs.iter().map(|q| self.rank_of(*q)).zip(&mut values);
-        let mut wanted = next.next();
-        let mut below = 0u64;
-        let mut last = None;
-        for (from, to, n) in self.ranges() {
-            below = below.saturating_add(n);
-            last = Some((from, to));
-            let mut middle = None;
-            while let Some((rank, value)) = wanted.take() {
-                if below < rank {
-                    wanted = Some((rank, value));
-                    break;
-                }
-                *value = *middle.get_or_insert_with(|| self.middle(from, to).at);
-                wanted = next.next();
-            }
-            if wanted.is_none() {
-                return Some(values);
-            }
-        }
-        let (from, to) = last?;
-        let rest = wanted.into_iter().chain(next);
-        rest.for_each(|(_, value)| *value = self.middle(from, to).at);
-        Some(values)
-    }
-
     /// Buckets as ranges of one code, ascending.
     fn fine(&self) -> impl Iterator<Item = Span> {
         let negative = self.negative.filled().rev().map(|(code, n)| (-code, n));
@@ -480,19 +325,17 @@ impl Pile {
         all.map(|(code, n)| (code, code, n))
     }
 
-    /// `ceil(q n)`, from 1.
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "counts above 2^53 make the rank round"
-    )]
-    fn rank_of(&self, q: f64) -> u64 {
-        ((q * self.count as f64).ceil() as u64).max(1)
+    /// The range of codes in which the value of a rank is.
+    pub(super) fn range_at(&self, rank: u64) -> Option<(Code, Code)> {
+        if self.spans.is_empty() {
+            range_at(rank, self.fine())
+        } else {
+            range_at(rank, self.spans.iter().copied())
+        }
     }
 
     /// The middle of a range of codes, narrowed by the extremes where they agree with it.
-    fn middle(&self, from: Code, to: Code) -> Within {
+    pub(super) fn middle(&self, from: Code, to: Code) -> Within {
         let lower = self.schema.range_of(from).0;
         let upper = self.schema.range_of(to).1;
         let (low, high) = (lower.max(self.min), upper.min(self.max));
@@ -523,11 +366,6 @@ impl Pile {
     pub(super) fn bounds(&self, from: Code, to: Code) -> (f64, f64) {
         (self.schema.range_of(from).0, self.schema.range_of(to).1)
     }
-
-    /// Values of a range of codes, each of which is thought to be in the middle.
-    pub(super) fn stand_in(&self, from: Code, to: Code) -> Within {
-        self.middle(from, to)
-    }
 }
 
 /// The range in which the value of a rank is.
@@ -542,42 +380,6 @@ fn range_at(rank: u64, ranges: impl Iterator<Item = Span>) -> Option<(Code, Code
         }
     }
     last
-}
-
-/// A value that is known to be in a range.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Within {
-    pub(super) low: f64,
-    pub(crate) at: f64,
-    pub(super) high: f64,
-}
-
-impl Within {
-    fn exactly(value: f64) -> Self {
-        Self {
-            low: value,
-            at: value,
-            high: value,
-        }
-    }
-
-    /// By how much of the true value `at` may be off at most.
-    pub(super) fn bound(self) -> f64 {
-        let Self { low, at, high } = self;
-        let off = |truth: f64| ((at - truth) / truth).abs();
-        if low >= high {
-            0.0
-        } else if low > 0.0 || high < 0.0 {
-            off(low).max(off(high))
-        } else {
-            f64::INFINITY
-        }
-    }
-
-    /// By how much `at` may be off at most.
-    pub(super) fn error(self) -> f64 {
-        (self.at - self.low).max(self.high - self.at)
-    }
 }
 
 #[cfg(test)]

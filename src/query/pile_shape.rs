@@ -3,8 +3,9 @@
 use super::{
     aggregation::Aggregation,
     answer::{Bucket, Stats},
-    pile::{Pile, Within},
+    pile::Pile,
     question::Reading,
+    ranks::Within,
     sides::Sides,
 };
 
@@ -18,7 +19,7 @@ impl Pile {
         }
         let each = || {
             self.ranges()
-                .map(|(from, to, n)| (self.stand_in(from, to), n as f64))
+                .map(|(from, to, n)| (self.middle(from, to), n as f64))
         };
         let n = self.count as f64;
         let mean = each().map(|(within, n)| within.at * n).sum::<f64>() / n;
@@ -108,7 +109,7 @@ impl Pile {
         let mut buckets: Vec<Bucket> = empty.collect();
         for (low, high, count) in self.ranges() {
             let (_, upper) = self.bounds(low, high);
-            let within = self.stand_in(low, high);
+            let within = self.middle(low, high);
             // Where the whole bucket is below a bound, so is each of its values.
             let end = buckets.partition_point(|bucket| bucket.to < within.low);
             let whole = buckets.get(end).is_some_and(|bucket| upper <= bucket.to);
