@@ -1,6 +1,6 @@
 //! What is asked of a selection, as data: for configurations, rules, and questions that come from outside.
 
-use super::selection::Query;
+use super::ask::Query;
 use crate::{error::Error, model::MetricKind, util::text::Brief};
 use std::{fmt, str::FromStr};
 

@@ -3,10 +3,10 @@
 use super::{
     aggregation::Aggregation,
     answer::{Answer, Trend},
+    ask::{Member, Missing},
     line::{self, Dot},
     question::{Cut, Question, Reading, Steps, or_nothing, per_second},
     scatter::{quantile, std_dev},
-    selection::{Member, Missing},
     shape::{Answers, Rows},
 };
 use crate::{

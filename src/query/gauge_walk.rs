@@ -1,6 +1,6 @@
 //! What a gauge did, point by point: it is read from frames and segments, and where nothing changed it kept its value.
 
-use super::{question::Cut, sample::GaugeSample, selection::Member};
+use super::{ask::Member, question::Cut, sample::GaugeSample};
 use crate::{
     codec::{gauges, gauges::times, rows::MOST_ROWS, segment::Row},
     history::{Piece, Reach, Source},

@@ -3,11 +3,11 @@
 use super::{
     aggregation::Aggregation,
     answer::{Answer, Bucket, Stats, Trend},
+    ask::{Member, Missing},
     gauge_walk::{Level, Unpacked, walk},
     levels::{Levels, Need},
     line::Dot,
     question::{Cut, Question, Steps, or_nothing},
-    selection::{Member, Missing},
     shape::{Answers, Rows},
 };
 use crate::{ledger::Full, util::layout};

@@ -1,6 +1,6 @@
 //! A question without a store: what a rule compares with a bound.
 
-use super::{aggregation::Aggregation, selection::Query};
+use super::{aggregation::Aggregation, ask::Query};
 use std::time::Duration;
 
 /// What an alert rule compares: a selection and what is asked of it. A condition is made of it by comparing, as in

@@ -6,8 +6,10 @@
 
 mod aggregation;
 mod answer;
+mod ask;
 mod counted;
 mod gauge_walk;
+mod label_names;
 mod leaves;
 mod leveled;
 mod levels;
@@ -34,11 +36,12 @@ mod watch;
 pub use self::{
     aggregation::Aggregation,
     answer::{Answer, Bucket, Direction, Stats, Trend},
+    label_names::LabelNames,
     measure::Measure,
     meter::Meter,
     sample::{CounterSample, GaugeSample, HistogramSample},
     samples::{One, Sampled, Series},
-    selection::{LabelNames, Selection},
+    selection::Selection,
     shape::{
         Counters, Every, EveryBy, Gauges, Histograms, Kind, Live, Now, NowBy, Over, OverBy, Point,
         Read, Rule, RuleOver, Shape, Steps, Window,
@@ -46,10 +49,10 @@ pub use self::{
     watch::Watch,
 };
 pub(crate) use self::{
+    ask::{Ask, Found, Member, Membership, Missing, Query, Range, Sum, Values},
     matcher::{Matcher, Wanted},
     measure::Term,
     ruled::{Ruled, Shift, ask_for_rule},
-    selection::{Ask, Found, Member, Membership, Missing, Query, Range, Sum, Values},
     standing::Standings,
     watch::Watched,
 };

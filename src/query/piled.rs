@@ -3,10 +3,10 @@
 use super::{
     aggregation::Aggregation,
     answer::{Answer, Bucket, Stats, Trend},
+    ask::{Member, Missing},
     line::{self, Dot},
     pile::Pile,
     question::{Cut, Question, Reading, or_nothing},
-    selection::{Member, Missing},
     shape::{Answers, Rows},
 };
 use crate::{

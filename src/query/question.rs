@@ -2,7 +2,7 @@
 
 use super::{
     answer::Answer,
-    selection::{Ask, Found, Member, Missing, Query, Range as Window, Sum},
+    ask::{Ask, Found, Member, Missing, Query, Range as Window, Sum},
     shape::{Answers, Point, Rows},
 };
 use crate::{

@@ -2,8 +2,8 @@
 
 use super::{
     aggregation::Aggregation,
+    ask::{Ask, Found, Member, Missing, Query, Range, Sum},
     question::Question,
-    selection::{Ask, Found, Member, Missing, Query, Range, Sum},
     shape::Point,
     watch::Watch,
 };

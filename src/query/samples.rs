@@ -1,11 +1,12 @@
 //! Every sample of every series over a window, as it is kept: for engines that ask in their own way.
 
 use super::{
+    ask::{Member, Missing, Query},
     counted::each_rise,
     gauge_walk::each_gauge_sample,
     question::Cut,
     sample::{CounterSample, GaugeSample, HistogramSample},
-    selection::{Member, Missing, Query, Selection},
+    selection::Selection,
     shape::{Counters, Gauges, Histograms, Kind, Over},
 };
 use crate::{

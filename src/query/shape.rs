@@ -3,9 +3,9 @@
 use super::{
     aggregation::Aggregation,
     answer::Answer,
+    ask::{Ask, Query},
     measure::Measure,
     question::Question,
-    selection::{Ask, Query},
 };
 use crate::model::{Labels, MetricKind, Timestamp};
 

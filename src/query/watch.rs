@@ -2,9 +2,10 @@
 
 use super::{
     aggregation::Aggregation,
+    ask::{Ask, Query},
     question::Question,
     ruled::Shift,
-    selection::{Ask, Query, Selection},
+    selection::Selection,
     shape::{Kind, Over},
     standing::Standings,
 };

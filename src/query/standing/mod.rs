@@ -25,8 +25,8 @@ use self::{
 };
 use super::{
     aggregation::Aggregation,
+    ask::{Ask, Query, Range},
     ruled::{Ruled, Shift, ask_for_rule},
-    selection::{Ask, Query, Range},
 };
 use crate::{
     error::Error,

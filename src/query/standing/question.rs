@@ -8,7 +8,7 @@ use crate::{
     history::{Charge, Timeline},
     ledger::Full,
     model::Timestamp,
-    query::selection::{Ask, Found, Member, Membership, Query, Range},
+    query::ask::{Ask, Found, Member, Membership, Query, Range},
     util::layout,
 };
 use std::time::Duration;

@@ -6,8 +6,8 @@ use crate::{
     model::Labels,
     query::{
         aggregation::Aggregation,
+        ask::Query,
         ruled::{Ruled, Shift},
-        selection::Query,
     },
     util::layout,
 };

@@ -1,6 +1,6 @@
 //! A window on history, as all standing questions of one length see it in one tick.
 
-use super::super::{question, selection::Range as Window};
+use super::super::{ask::Range as Window, question};
 use crate::{
     codec::segment::Row,
     history::{Charge, Reach, Timeline},
