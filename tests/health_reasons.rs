@@ -11,7 +11,7 @@ use common::Store;
 use metrics::{counter, describe_counter, gauge, histogram};
 use metrics_recall::{
     Aggregation, AlertFilter, AlertRule, Clock, Condition, HealthLevel, MemoryProfile, Recall,
-    Severity, mins, secs,
+    Severity, Snapshot, mins, secs,
 };
 use std::{sync::mpsc, time::Duration};
 
@@ -413,8 +413,14 @@ fn a_critical_alert_is_worse() {
     is_well(&store);
 }
 
-#[test]
-fn a_rule_that_cannot_be_evaluated() {
+/// Asks for the rate of each of many series.
+fn each(name: &str) -> AlertRule {
+    let each = Condition::counters("hits").by("id").over(mins(1)).rate();
+    AlertRule::new(name).when(each.above(1e9))
+}
+
+/// A store with these rules, and the snapshots that have what its questions may take.
+fn short_of_memory(rules: Vec<AlertRule>) -> (Store, Vec<Snapshot>) {
     let builder = Recall::builder().own_alerts(false);
     let store = Store::from(builder.memory_budget(2 << 20));
     store.recorder.scope(|| {
@@ -423,9 +429,9 @@ fn a_rule_that_cannot_be_evaluated() {
         }
     });
     store.tick(secs(1));
-    let each = Condition::counters("hits").by("id").over(mins(1)).rate();
-    let rule = AlertRule::new("Each").when(each.above(1e9));
-    // Snapshots have what questions may take.
+    for rule in rules {
+        store.recall.alerts().add(rule).expect("a valid rule");
+    }
     let mut held = Vec::new();
     loop {
         let then = store.recall.snapshot();
@@ -436,7 +442,13 @@ fn a_rule_that_cannot_be_evaluated() {
         }
         assert!(held.len() < 1_000, "the budget has an end");
     }
-    store.recall.alerts().add(rule).unwrap();
+    (store, held)
+}
+
+#[test]
+fn a_rule_that_cannot_be_evaluated() {
+    let (store, held) = short_of_memory(Vec::new());
+    store.recall.alerts().add(each("Each")).unwrap();
     store.tick(secs(1));
     let words = ["rule `Each` could not be evaluated: ", "`memory_budget`"];
     says(&store.recall, &words);
@@ -449,24 +461,8 @@ fn a_rule_that_cannot_be_evaluated() {
 
 #[test]
 fn more_rules_that_cannot_be_evaluated_than_are_named() {
-    let builder = Recall::builder().own_alerts(false);
-    let store = Store::from(builder.memory_budget(2 << 20));
-    store.recorder.scope(|| {
-        for id in 0..1_500 {
-            counter!("hits", "id" => id.to_string()).increment(1);
-        }
-    });
-    store.tick(secs(1));
-    for rule in 0..13 {
-        let each = Condition::counters("hits").by("id").over(mins(1)).rate();
-        let rule = AlertRule::new(format!("Each{rule}")).when(each.above(1e9));
-        store.recall.alerts().add(rule).unwrap();
-    }
-    let mut held = Vec::new();
-    while store.recall.snapshot().counters("hits").total().is_some() {
-        held.push(store.recall.snapshot());
-        assert!(held.len() < 1_000, "the budget has an end");
-    }
+    let rules = (0..13).map(|rule| each(&format!("Each{rule}")));
+    let (store, held) = short_of_memory(rules.collect());
     store.tick(secs(1));
     assert_eq!(store.recall.health().report().alerts.failing, 13);
     let health = store.recall.health();
