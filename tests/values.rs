@@ -148,6 +148,27 @@ fn a_gauge_holds_infinities() {
     assert!(health.contains("gauge `up` was given 1 values"), "{health}");
 }
 
+/// Their number was added up until it was too large for an integer.
+#[test]
+fn values_that_are_not_numbers_are_counted_as_far_as_one_can_count() {
+    let store = Store::default();
+    store.recorder.scope(|| {
+        for name in ["a", "b"] {
+            for _ in 0..2 {
+                histogram!(name).record_many(f64::NAN, usize::MAX);
+            }
+        }
+    });
+    let health = store.recall.health();
+    assert_eq!(health.report().samples.refused, u64::MAX);
+    assert!(
+        health
+            .to_string()
+            .contains("`b` was given 18446744073709551615 values"),
+        "{health}"
+    );
+}
+
 /// Interpolation between two equal infinities must not make a NaN.
 #[test]
 fn the_median_of_an_infinite_gauge_is_infinite() {

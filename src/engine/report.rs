@@ -214,7 +214,10 @@ impl Core {
             samples: HealthSamples {
                 recorded: counts.recorded.load(Relaxed),
                 overflowed: self.live.denied(),
-                refused: self.odd::<Counter>() + self.odd::<Gauge>() + self.odd::<Histogram>(),
+                refused: self
+                    .odd::<Counter>()
+                    .saturating_add(self.odd::<Gauge>())
+                    .saturating_add(self.odd::<Histogram>()),
             },
             alerts: HealthAlerts {
                 rules: statuses.len(),
@@ -249,7 +252,7 @@ impl Core {
     fn odd<K: Asked>(&self) -> u64 {
         let _busy = Busy::enter();
         let mut odd = 0;
-        K::registry(&self.live).for_each_name(|name| odd += name.odd.total());
+        K::registry(&self.live).for_each_name(|name| odd = name.odd.total().saturating_add(odd));
         odd
     }
 

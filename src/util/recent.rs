@@ -20,8 +20,10 @@ impl Recent {
         }
     }
 
+    /// Keeps to the greatest number: whoever records says how many values are wrong.
     pub(crate) fn add(&self, count: u64) {
-        self.total.fetch_add(count, Relaxed);
+        let more = |total: u64| Some(total.saturating_add(count));
+        let _ = self.total.fetch_update(Relaxed, Relaxed, more);
     }
 
     /// Ever.
