@@ -22,8 +22,13 @@ impl Recent {
 
     /// Keeps to the greatest number: whoever records says how many values are wrong.
     pub(crate) fn add(&self, count: u64) {
-        let more = |total: u64| Some(total.saturating_add(count));
-        let _ = self.total.fetch_update(Relaxed, Relaxed, more);
+        let mut total = self.total();
+        while let Err(seen) =
+            self.total
+                .compare_exchange_weak(total, total.saturating_add(count), Relaxed, Relaxed)
+        {
+            total = seen;
+        }
     }
 
     /// Ever.
