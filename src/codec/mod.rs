@@ -11,6 +11,7 @@ pub(crate) mod histograms;
 mod ints;
 #[cfg(test)]
 pub(crate) mod noise;
+mod packing;
 pub(crate) mod rows;
 pub(crate) mod segment;
 #[cfg(any(test, fuzzing))]

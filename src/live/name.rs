@@ -267,7 +267,7 @@ impl Name {
     }
 
     pub(crate) fn count_odd(&self, count: u64) {
-        self.odd.add(count);
+        self.odd.add_any(count);
     }
 }
 

@@ -20,8 +20,12 @@ impl Recent {
         }
     }
 
-    /// Keeps to the greatest number: whoever records says how many values are wrong.
     pub(crate) fn add(&self, count: u64) {
+        self.total.fetch_add(count, Relaxed);
+    }
+
+    /// As [`Recent::add`], but keeps to the greatest number: for counts that somebody else names.
+    pub(crate) fn add_any(&self, count: u64) {
         let mut total = self.total();
         while let Err(seen) =
             self.total
