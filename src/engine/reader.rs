@@ -140,9 +140,7 @@ impl Frame {
     fn rises(&self, grain: Grain) -> std::vec::IntoIter<(Arc<str>, Labels, u64)> {
         let (ids, values) = &self.kept.frame.counters;
         let counters = &self.live.counters;
-        named(counters, ids, values.iter().copied(), |name| {
-            name.grain == grain
-        })
+        named(counters, ids, values.iter(), |name| name.grain == grain)
     }
 
     /// What gauges did that were set to another value, by name and labels.

@@ -183,7 +183,7 @@ impl Engine {
         let draft = &self.collector.draft;
         let recorded = draft.counters.0.len() + draft.gauges.0.len() + draft.histograms.0.len();
         core.counts.recorded.fetch_add(recorded as u64, Relaxed);
-        let points = self.collector.draft.frame_bytes();
+        let points = self.collector.draft.len_bytes();
         self.work = (WORK + 6 * points).min(budget / WORK_SHARE);
         let commit = self.history.commit(&mut self.collector.draft, span, number);
         self.collector.shrink(budget / DRAFT_SHARE);

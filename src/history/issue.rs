@@ -1,7 +1,7 @@
 //! What readers of frames have had: each frame has a number, and what joins a frame that a reader has is kept apart, too.
 
 use super::{
-    Charge, History,
+    Charge, Frame, History,
     timeline::{Kept, Timeline},
 };
 use crate::{
@@ -53,7 +53,8 @@ impl Issue {
 
     pub(super) fn bytes(&self) -> usize {
         self.late.as_ref().map_or(0, |late| {
-            let parts = late.parts.iter().map(|part| part.bytes());
+            let parts = late.parts.iter();
+            let parts = parts.map(|part| part.bytes_beside([].iter()));
             late.charge.bytes() + parts.sum::<usize>()
         })
     }
@@ -103,13 +104,14 @@ impl History {
         };
         let own = size_of::<Late>() + layout::vec::<Arc<Kept>>(MOST_LATE);
         let own = charge(own)?;
-        let charges = [charge(draft.frame_bytes())?, charge(layout::arc::<Kept>())?];
+        let (frame, columns) = Frame::copy(&self.ledger, draft, span, None).ok()?;
+        let charges = [columns, charge(layout::arc::<Kept>())?];
         let mut parts = Vec::with_capacity(MOST_LATE);
         let before = newest.issue.late.iter().flat_map(|late| &late.parts);
         let most = before.clone().count().saturating_sub(MOST_LATE - 1);
         parts.extend(before.skip(most).cloned());
         parts.push(Arc::new(Kept {
-            frame: draft.frame(span),
+            frame,
             tick,
             ticks: 1,
             issue: Issue::new(number),

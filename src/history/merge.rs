@@ -1,16 +1,22 @@
 //! Two neighbouring points as one: ticks that the clock did not separate, and parts of one coarse point.
 
+use super::frame::Frame;
 use crate::{
     codec::{buckets, distribution, gauges::times},
-    model::frame::{Draft, Frame, GaugePoint, HistogramPoint, Total},
+    model::{
+        frame::{Draft, GaugePoint, HistogramPoint, SeriesId, Total},
+        numbers::Numbers,
+    },
+    util::layout,
 };
 
-/// Most bytes that unpacked buckets of any one histogram of the two take.
-pub(crate) fn unpacked(frame: &Frame, draft: &Draft) -> usize {
+/// Most bytes that both take as one, with the unpacked buckets of any one histogram.
+pub(super) fn most_bytes(frame: &Frame, draft: &Draft) -> usize {
     // A bucket takes at least two bytes packed, and sixteen unpacked; both sides and their union exist at once, and a
     // list that grows is up to three times as long as what is in it.
     let packed = longest(&frame.histograms.1) + longest(&draft.histograms.1);
-    packed.saturating_mul(8 * 3)
+    let most = Lengths::of_both(frame, draft);
+    packed.saturating_mul(8 * 3).saturating_add(most.bytes())
 }
 
 /// Bytes of the longest of packed histograms.
@@ -25,16 +31,17 @@ fn longest(points: &[HistogramPoint]) -> usize {
 
 /// Everything of `frame` and then everything of `draft`, which are made of so many ticks.
 pub(crate) fn merge(frame: &Frame, draft: &Draft, ticks: (u32, u32)) -> Draft {
-    let mut merged = room_for_both(frame, draft);
+    let mut merged = Lengths::of_both(frame, draft).columns();
     let (ids, deltas) = &mut merged.counters;
     join(&frame.counters.0, &draft.counters.0, |id, a, b| {
-        let delta = |values: &[u64], at: Option<usize>| at.map_or(0, |at| values[at]);
+        let number = |numbers: &Numbers, at: Option<usize>| numbers.get(at?);
+        let delta = |numbers: &Numbers, at| number(numbers, at).unwrap_or(0);
         ids.push(id);
         deltas.push(delta(&frame.counters.1, a).wrapping_add(delta(&draft.counters.1, b)));
-        let peak = |values: &[u64], at: Option<usize>| values.get(at?).copied();
-        merged
-            .peaks
-            .extend(peak(&frame.peaks, a).max(peak(&draft.peaks, b)));
+        let peak = number(&frame.peaks, a).max(number(&draft.peaks, b));
+        if let Some(peak) = peak {
+            merged.peaks.push(peak);
+        }
     });
     let (ids, points) = &mut merged.gauges;
     join(&frame.gauges.0, &draft.gauges.0, |id, a, b| {
@@ -69,22 +76,53 @@ pub(crate) fn merge(frame: &Frame, draft: &Draft, ticks: (u32, u32)) -> Draft {
     merged
 }
 
-/// Columns that need not grow.
-fn room_for_both(frame: &Frame, draft: &Draft) -> Draft {
-    let counters = frame.counters.0.len() + draft.counters.0.len();
-    let gauges = frame.gauges.0.len() + draft.gauges.0.len();
-    let histograms = frame.histograms.0.len() + draft.histograms.0.len();
-    Draft {
-        counters: (Vec::with_capacity(counters), Vec::with_capacity(counters)),
-        peaks: Vec::with_capacity(frame.peaks.len() + draft.peaks.len()),
-        totals: Vec::with_capacity(frame.totals.len() + draft.totals.len()),
-        gauges: (Vec::with_capacity(gauges), Vec::with_capacity(gauges)),
-        histograms: (
-            Vec::with_capacity(histograms),
-            Vec::with_capacity(histograms),
-        ),
-        // Two buckets that become one take no more bytes than they did.
-        bytes: Vec::with_capacity(frame.bytes.len() + draft.bytes.len()),
+/// How long the columns of both together are at most.
+struct Lengths {
+    counters: usize,
+    peaks: usize,
+    gauges: usize,
+    totals: usize,
+    histograms: usize,
+    /// Two buckets that become one take no more bytes than they did.
+    bytes: usize,
+}
+
+impl Lengths {
+    fn of_both(frame: &Frame, draft: &Draft) -> Self {
+        Self {
+            counters: frame.counters.0.len() + draft.counters.0.len(),
+            peaks: frame.peaks.len() + draft.peaks.len(),
+            gauges: frame.gauges.0.len() + draft.gauges.0.len(),
+            totals: frame.totals.len() + draft.totals.len(),
+            histograms: frame.histograms.0.len() + draft.histograms.0.len(),
+            bytes: frame.bytes.len() + draft.bytes.len(),
+        }
+    }
+
+    /// Columns that need not grow.
+    fn columns(&self) -> Draft {
+        fn ids(n: usize) -> Vec<SeriesId> {
+            Vec::with_capacity(n)
+        }
+        Draft {
+            counters: (ids(self.counters), Numbers::with_capacity(self.counters)),
+            peaks: Numbers::with_capacity(self.peaks),
+            gauges: (ids(self.gauges), Vec::with_capacity(self.gauges)),
+            totals: Vec::with_capacity(self.totals),
+            histograms: (ids(self.histograms), Vec::with_capacity(self.histograms)),
+            bytes: Vec::with_capacity(self.bytes),
+        }
+    }
+
+    /// Bytes of these.
+    fn bytes(&self) -> usize {
+        let ids = self.counters + self.gauges + self.histograms;
+        layout::vec::<SeriesId>(ids)
+            + layout::vec::<u64>(self.counters + self.peaks)
+            + layout::vec::<GaugePoint>(self.gauges)
+            + layout::vec::<Total>(self.totals)
+            + layout::vec::<HistogramPoint>(self.histograms)
+            + self.bytes
     }
 }
 

@@ -8,6 +8,7 @@
 mod axis;
 mod bench;
 mod charge;
+mod frame;
 mod issue;
 mod merge;
 mod reach;
@@ -20,6 +21,7 @@ mod timeline;
 
 pub(crate) use self::{
     charge::Charge,
+    frame::Frame,
     issue::Progress,
     reach::{Piece, Reach, Source},
     timeline::{Kept, Timeline},
@@ -33,7 +35,7 @@ use self::{
 };
 use crate::{
     ledger::{Full, Ledger, Part},
-    model::frame::{CLASSES, Draft, Frame, Span},
+    model::frame::{CLASSES, Draft, Span},
     util::{
         layout,
         sync::{Arc, Mutex, Weak},
@@ -173,14 +175,13 @@ impl History {
         let shelved = tiers.iter().map(|tier| Shelved {
             segments: Vec::new(),
             open: Vec::new(),
+            open_bytes: 0,
             classes: tier.form().classes,
             scale: tier.scale,
         });
-        let archive = Arc::new(Archive {
-            tiers: shelved.collect(),
-            charge,
-        });
-        let current = Timeline::new(&ledger, wall_start_ms, archive, 0, std::iter::empty())?;
+        let archive = Arc::new(Archive::empty(shelved, charge));
+        let none = (0, Some(0));
+        let current = Timeline::new(&ledger, wall_start_ms, archive, none, std::iter::empty())?;
         let current = Arc::new(current);
         let mut sealings = Vec::with_capacity(n);
         sealings.resize_with(n, || None);
@@ -240,7 +241,7 @@ impl History {
             };
         }
         // Without room for the union, the rest of the newest frame is a frame of its own, of no length.
-        if draft.frame_bytes() == 0 || self.merge(draft, tick) || self.append(draft, span, tick) {
+        if draft.len_bytes() == 0 || self.merge(draft, tick) || self.append(draft, span, tick) {
             Commit::Merged
         } else {
             self.issued += 1;
@@ -253,15 +254,18 @@ impl History {
         let Some(own) = self.charge(layout::arc::<Kept>()) else {
             return false;
         };
-        let copy = Charge::new(&self.ledger, Part::History, draft.frame_bytes());
-        let (frame, columns) = if let Ok(charge) = copy {
-            (draft.frame(span), charge)
+        let newest = self.current.frames.last().cloned();
+        let before = newest.as_ref().map(|newest| &newest.frame);
+        let copy = Frame::copy(&self.ledger, draft, span, before);
+        let (frame, columns) = if let Ok(copy) = copy {
+            copy
         } else {
-            let bytes = draft.bytes_held();
-            let frame = draft.take_frame(span);
-            let charge = Charge::adopt(&self.ledger, Part::Tick, Part::History, bytes);
-            (frame, charge)
+            let Some(spare) = self.charge(Frame::SPARE) else {
+                return false;
+            };
+            Frame::take(&self.ledger, draft, span, before, spare)
         };
+        drop(newest);
         let kept = Arc::new(Kept {
             frame,
             tick,
@@ -311,13 +315,13 @@ impl History {
         issue: Issue,
     ) -> Result<Arc<Kept>, Full> {
         let room = |bytes| Charge::new(&self.ledger, Part::History, bytes);
-        let columns = first.frame.bytes() + then.frame_bytes();
         // Both, their sum, and its copy exist at once for a moment; buckets are unpacked one histogram at a time.
-        let scratch = room(columns + merge::unpacked(&first.frame, then))?;
+        let scratch = room(merge::most_bytes(&first.frame, then))?;
         let merged = merge::merge(&first.frame, then, (first.ticks, ticks));
-        let charges = [room(merged.frame_bytes())?, room(layout::arc::<Kept>())?];
+        let (frame, columns) = Frame::copy(&self.ledger, &merged, made.span, Some(&first.frame))?;
+        let charges = [columns, room(layout::arc::<Kept>())?];
         let kept = Arc::new(Kept {
-            frame: merged.frame(made.span),
+            frame,
             tick: made.tick,
             ticks: made.ticks,
             issue,
@@ -335,7 +339,10 @@ impl History {
             let frames = frames.chain(std::iter::once(kept)).cloned();
             let archive = self.current.archive.clone();
             let start = self.current.wall_start_ms;
-            if let Ok(next) = Timeline::new(&self.ledger, start, archive, stay + 1, frames) {
+            let newest = self.current.frames.last();
+            let grown = || self.current.frames_bytes + kept.bytes_beside(newest.into_iter());
+            let size = (stay + 1, (replaced == 0).then(grown));
+            if let Ok(next) = Timeline::new(&self.ledger, start, archive, size, frames) {
                 self.publish(next);
                 return true;
             }

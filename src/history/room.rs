@@ -10,7 +10,7 @@
 
 use super::{
     Charge, History, OPEN_SHARE,
-    timeline::{Edit, Segment, Shelved, Timeline, open_bytes},
+    timeline::{Edit, Segment, Shelved, Timeline, each_open},
 };
 use crate::{ledger::Part, util::layout};
 
@@ -104,8 +104,9 @@ impl History {
         let rest = frames.iter().skip(gone).cloned();
         let len = frames.len().saturating_sub(gone);
         let start = self.current.wall_start_ms;
+        let size = (len, (gone == 0).then_some(self.current.frames_bytes));
         let next =
-            archive.and_then(|archive| Timeline::new(&self.ledger, start, archive, len, rest));
+            archive.and_then(|archive| Timeline::new(&self.ledger, start, archive, size, rest));
         let is_done = next.is_ok();
         if let Ok(next) = next {
             self.publish(next);
@@ -132,7 +133,12 @@ impl History {
             .iter()
             .flatten()
             .map(|sealing| sealing.bytes());
-        let leaving = self.leaving.iter().map(|kept| kept.bytes());
+        // What was replaced may share lists with what is next to it, of each tier.
+        let oldest = (0..self.tiers.len()).filter_map(|tier| self.open(tier).first());
+        let leaving = self.leaving.iter().enumerate().map(|(at, kept)| {
+            let next = self.leaving.get(at + 1).into_iter();
+            kept.bytes_beside(next.chain(oldest.clone()))
+        });
         let ours = self.current.bytes() + sealings.sum::<usize>() + leaving.sum::<usize>();
         self.ledger
             .part(Part::History)
@@ -186,7 +192,7 @@ impl History {
         let most = self.ledger.budget() / OPEN_SHARE * 4;
         let mut some = false;
         for tier in 0..self.tiers.len() {
-            let open = open_bytes(self.open(tier));
+            let open = self.open_bytes(tier);
             if rest(self) > 0 && open > most && self.ledger.free() > open / WORK {
                 some |= self.seal_at_once(tier);
             }
@@ -297,12 +303,12 @@ impl History {
                 let newest = usize::from(tier == 0);
                 let most = open.len().saturating_sub(newest);
                 let (mut gone, mut gone_bytes) = (0, 0);
-                for kept in open.iter().take(most) {
+                for (kept, own) in open.iter().zip(each_open(open)).take(most) {
                     let age = now.saturating_sub(kept.frame.span.end_ns);
                     if freed + gone_bytes >= bytes || age < floor {
                         break;
                     }
-                    gone_bytes += kept.bytes();
+                    gone_bytes += own;
                     gone += 1;
                 }
                 // Without room for the lists it is a later round's turn.

@@ -1,10 +1,10 @@
 //! When frames are frozen, and where what is sealed goes.
 
 use super::{
-    COARSE_SLICES, Charge, History, MOST_POINTS, Made, OPEN_SHARE, SPARE_SHARE,
+    COARSE_SLICES, Charge, Frame, History, MOST_POINTS, Made, OPEN_SHARE, SPARE_SHARE,
     issue::Issue,
     seal::{Form, Sealing},
-    timeline::{Edit, Kept, Segment, open_bytes},
+    timeline::{Edit, Kept, Segment},
 };
 use crate::{
     ledger::{Full, Part},
@@ -44,6 +44,15 @@ impl History {
         shelved.map_or(&[], |shelved| &shelved.open)
     }
 
+    /// Bytes of these.
+    pub(super) fn open_bytes(&self, tier: usize) -> usize {
+        if tier == 0 {
+            return self.current.frames_bytes;
+        }
+        let shelved = self.current.archive.tiers.get(tier);
+        shelved.map_or(0, |shelved| shelved.open_bytes)
+    }
+
     fn form(&self, tier: usize) -> Option<Form> {
         self.tiers.get(tier).map(super::Tier::form)
     }
@@ -59,10 +68,11 @@ impl History {
         let coarser = self.form(tier + 1);
         let open = self.open(tier);
         let mut most = self.ledger.budget() / OPEN_SHARE;
-        if may_wait && open_bytes(open) >= most {
+        if may_wait && self.open_bytes(tier) >= most {
             most = most.max(self.ledger.free() / SPARE_SHARE);
         }
-        let n = frozen(open, at.points(), most, coarser);
+        let is_full = self.open_bytes(tier) >= most;
+        let n = frozen(open, at.points(), is_full, coarser);
         if n == 0 {
             return;
         }
@@ -150,7 +160,7 @@ impl History {
         let newest = self.open(tier).last();
         let mut gone = 0;
         // For all of them first: columns that were taken from a draft are not there for the next try.
-        let own = layout::arc::<Kept>();
+        let own = layout::arc::<Kept>() + Frame::SPARE;
         let mut owns = Charge::new(&self.ledger, Part::History, own * sealing.points.len())?;
         for coarse in &mut sealing.points {
             let Some(frames) = sealing.frames.get(coarse.rows.clone()) else {
@@ -182,15 +192,20 @@ impl History {
                 continue;
             }
             // The draft's own columns, since a copy of all points at once would hold up the tick.
-            let bytes = coarse.draft.bytes_held();
-            let frame = coarse.draft.take_frame(made.span);
-            let columns = Charge::adopt(&self.ledger, Part::Tick, Part::History, bytes);
+            let before: Option<&Arc<Kept>> = points.last().or(newest);
+            let (frame, columns) = Frame::take(
+                &self.ledger,
+                &mut coarse.draft,
+                made.span,
+                before.map(|before| &before.frame),
+                owns.split(Frame::SPARE),
+            );
             points.push(Arc::new(Kept {
                 frame,
                 tick: made.tick,
                 ticks: made.ticks,
                 issue: Issue::default(),
-                charges: [columns, owns.split(own)],
+                charges: [columns, owns.split(layout::arc::<Kept>())],
             }));
         }
         Ok((gone, points))
@@ -215,10 +230,10 @@ fn follows(first: &Kept, then: &Kept) -> bool {
     first.frame.span.end_ns == then.frame.span.start_ns
 }
 
-/// How many frames are to be frozen: none, until there are `points` of them or they take `most` bytes; then as many as
+/// How many frames are to be frozen: none, until there are `points` of them or they take too many bytes; then as many as
 /// end where a point of the next tier does. The newest stays: more may join it. But no point and no segment reaches over
 /// a gap, since what gauges held before it says nothing of the time behind.
-fn frozen(open: &[Arc<Kept>], points: usize, most: usize, coarser: Option<Form>) -> usize {
+fn frozen(open: &[Arc<Kept>], points: usize, is_full: bool, coarser: Option<Form>) -> usize {
     let waiting = open.len().saturating_sub(1).min(MOST_POINTS);
     let gap = open.windows(2).position(|two| match two {
         [first, then] => !follows(first, then),
@@ -227,8 +242,7 @@ fn frozen(open: &[Arc<Kept>], points: usize, most: usize, coarser: Option<Form>)
     if let Some(before) = gap.filter(|before| *before < waiting) {
         return before + 1;
     }
-    let old = open.get(..waiting).unwrap_or_default();
-    let is_full = waiting == MOST_POINTS || waiting > 1 && open_bytes(old) >= most;
+    let is_full = waiting == MOST_POINTS || waiting > 1 && is_full;
     if waiting < points && !is_full {
         return 0;
     }

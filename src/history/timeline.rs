@@ -1,12 +1,12 @@
 //! A consistent view of history: the newest ticks as frames, and behind them, tier by tier, what was sealed.
 
-use super::{axis::Axis, charge::Charge, issue::Issue};
+use super::{axis::Axis, charge::Charge, frame::Frame, issue::Issue};
 use crate::{
     codec::segment::{self, Block, Row},
     ledger::{Full, Ledger, Part},
     model::{
         MetricKind, Timestamp,
-        frame::{CLASSES, Frame, SeriesId, class_of},
+        frame::{CLASSES, SeriesId, class_of},
     },
     util::{layout, sync::Arc},
 };
@@ -21,7 +21,7 @@ pub(crate) struct Kept {
     pub(crate) ticks: u32,
     /// What readers of frames know it by; of coarse points, nothing.
     pub(super) issue: Issue,
-    /// For the columns and for this; last, so that it is given back after they are.
+    /// For the columns but the lists of series, and for this; last, so that it is given back after they are.
     pub(super) charges: [Charge; 2],
 }
 
@@ -34,14 +34,27 @@ impl Kept {
         }
     }
 
-    pub(super) fn bytes(&self) -> usize {
-        self.issue.bytes() + self.charges.iter().map(Charge::bytes).sum::<usize>()
+    /// Bytes that go with it, while these others stay.
+    pub(super) fn bytes_beside<'a>(
+        &self,
+        others: impl Iterator<Item = &'a Arc<Self>> + Clone,
+    ) -> usize {
+        let others = others.map(|other| &other.frame);
+        let own = self.charges.iter().map(Charge::bytes).sum::<usize>();
+        self.issue.bytes() + own + self.frame.unshared_bytes(&others)
     }
 }
 
-/// Bytes of points that are not sealed yet.
+/// Bytes of each of neighbouring points that are not sealed yet, when they go oldest first.
+pub(super) fn each_open(open: &[Arc<Kept>]) -> impl Iterator<Item = usize> {
+    let next = |at: usize| open.iter().skip(at + 1).take(1);
+    let open = open.iter().enumerate();
+    open.map(move |(at, kept)| kept.bytes_beside(next(at)))
+}
+
+/// Bytes of all of them.
 pub(super) fn open_bytes(open: &[Arc<Kept>]) -> usize {
-    open.iter().map(|kept| kept.bytes()).sum()
+    each_open(open).sum()
 }
 
 /// The series of one retention class in a segment.
@@ -91,6 +104,8 @@ pub(crate) struct Shelved {
     pub(crate) segments: Vec<Segment>,
     /// Newer points of a coarse tier, not sealed yet; of the finest tier, these are the frames of ticks.
     pub(crate) open: Vec<Arc<Kept>>,
+    /// Bytes of these.
+    pub(super) open_bytes: usize,
     /// Bit `c`: class `c` is kept in this tier.
     pub(crate) classes: u8,
     /// Scale of the histograms.
@@ -120,8 +135,7 @@ impl Shelved {
 
     pub(super) fn bytes(&self) -> usize {
         let segments = self.segments.iter().map(Segment::bytes);
-        let open = self.open.iter().map(|kept| kept.bytes());
-        segments.sum::<usize>() + open.sum::<usize>()
+        segments.sum::<usize>() + self.open_bytes
     }
 }
 
@@ -155,10 +169,23 @@ impl Edit {
 #[derive(Debug)]
 pub(crate) struct Archive {
     pub(crate) tiers: Vec<Shelved>,
-    pub(super) charge: Charge,
+    /// Bytes of all that is in them.
+    bytes: usize,
+    charge: Charge,
 }
 
 impl Archive {
+    /// Without a point.
+    pub(super) fn empty(tiers: impl ExactSizeIterator<Item = Shelved>, charge: Charge) -> Self {
+        let mut all = Vec::with_capacity(tiers.len());
+        all.extend(tiers);
+        Self {
+            tiers: all,
+            bytes: 0,
+            charge,
+        }
+    }
+
     /// Another archive: of each tier, segments that `keep` keeps a part of, and what `edits` says.
     pub(super) fn edited(
         &self,
@@ -178,6 +205,7 @@ impl Archive {
             let mut shelved = Shelved {
                 segments: Vec::with_capacity(segments),
                 open: Vec::with_capacity(open),
+                open_bytes: 0,
                 classes: edit.classes.unwrap_or(tier.classes),
                 scale: tier.scale,
             };
@@ -190,9 +218,14 @@ impl Archive {
             let stay = tier.open.iter().take(stay).skip(edit.open_gone);
             shelved.open.extend(stay.cloned());
             shelved.open.extend(edit.points);
+            shelved.open_bytes = open_bytes(&shelved.open);
             tiers.push(shelved);
         }
-        Ok(Arc::new(Self { tiers, charge }))
+        Ok(Arc::new(Self {
+            bytes: tiers.iter().map(Shelved::bytes).sum(),
+            tiers,
+            charge,
+        }))
     }
 
     /// Bytes of a archive with so many segments and open points, in all tiers together.
@@ -209,6 +242,8 @@ impl Archive {
 pub(crate) struct Timeline {
     /// Ticks that are not sealed yet, oldest first; each starts where the one before ends, or later if ticks were lost.
     pub(crate) frames: Box<[Arc<Kept>]>,
+    /// Bytes of these.
+    pub(super) frames_bytes: usize,
     pub(crate) archive: Arc<Archive>,
     /// Wall milliseconds at nanosecond 0 of the axis.
     pub(crate) wall_start_ms: i64,
@@ -216,18 +251,24 @@ pub(crate) struct Timeline {
 }
 
 impl Timeline {
+    /// Of `len` frames, which take `bytes` if the caller knows.
     pub(super) fn new(
         ledger: &Arc<Ledger>,
         wall_start_ms: i64,
         archive: Arc<Archive>,
-        len: usize,
+        (len, frames_bytes): (usize, Option<usize>),
         frames: impl Iterator<Item = Arc<Kept>>,
     ) -> Result<Self, Full> {
         let bytes = layout::arc::<Self>() + layout::vec::<Arc<Kept>>(len);
         let charge = Charge::new(ledger, Part::History, bytes)?;
         let mut list = Vec::with_capacity(len);
         list.extend(frames.take(len));
+        debug_assert!(
+            frames_bytes.is_none_or(|bytes| bytes == open_bytes(&list)),
+            "what the caller knows"
+        );
         Ok(Self {
+            frames_bytes: frames_bytes.unwrap_or_else(|| open_bytes(&list)),
             frames: list.into(),
             archive,
             wall_start_ms,
@@ -289,17 +330,15 @@ impl Timeline {
             _ => shelved.map_or(&[], |shelved| &shelved.open),
         };
         let bytes = segments.iter().map(Segment::bytes).sum::<usize>();
-        let open_bytes = open_bytes(open);
+        let open_bytes = match tier {
+            0 => self.frames_bytes,
+            _ => shelved.map_or(0, |shelved| shelved.open_bytes),
+        };
         [(sealed + open.len(), bytes + open_bytes), (sealed, bytes)]
     }
 
     /// Bytes that would be free if nobody had this timeline.
     pub(super) fn bytes(&self) -> usize {
-        let tiers = self.archive.tiers.iter().map(Shelved::bytes);
-        let frames = self.frames.iter().map(|kept| kept.bytes());
-        self.charge.bytes()
-            + self.archive.charge.bytes()
-            + tiers.sum::<usize>()
-            + frames.sum::<usize>()
+        self.charge.bytes() + self.archive.charge.bytes() + self.archive.bytes + self.frames_bytes
     }
 }

@@ -14,7 +14,8 @@ use super::{
 use crate::{
     ledger::{Ledger, Part},
     model::{
-        frame::{GaugePoint, HistogramPoint, SeriesId},
+        frame::{Draft, GaugePoint, HistogramPoint, SeriesId},
+        numbers::Numbers,
         schema::Code,
     },
     util::sync::Arc,
@@ -46,8 +47,7 @@ impl Visit for Counter {
             return Some(false);
         }
         let Collector { draft, ledger, .. } = to;
-        let fits = room(&mut draft.counters.0, 1, ledger) && room(&mut draft.counters.1, 1, ledger);
-        if !fits {
+        if !room_for_counter(draft, ledger) {
             return None;
         }
         if delta >= STRIPE_RATE {
@@ -84,8 +84,7 @@ impl Visit for Counter {
     }
 
     fn has_room(to: &mut Collector) -> bool {
-        let Collector { draft, ledger, .. } = to;
-        room(&mut draft.counters.0, 1, ledger) && room(&mut draft.counters.1, 1, ledger)
+        room_for_counter(&mut to.draft, &to.ledger)
     }
 
     fn retire(series: &Series<Self>, memory: &Self::Memory) {
@@ -110,6 +109,17 @@ impl Visit for Counter {
     fn stirs(entry: &Entry<Self>) -> bool {
         entry.total() != 0
     }
+}
+
+/// Sees to it that one more counter fits; false: no room.
+#[inline]
+fn room_for_counter(draft: &mut Draft, ledger: &Ledger) -> bool {
+    let (ids, deltas) = &mut draft.counters;
+    let deltas = match deltas {
+        Numbers::Narrow(deltas) => room(deltas, 1, ledger),
+        Numbers::Wide(deltas) => room(deltas, 1, ledger),
+    };
+    deltas && room(ids, 1, ledger)
 }
 
 /// Threads that share a handle get lines of their own, where they write a lot.

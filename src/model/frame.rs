@@ -1,7 +1,9 @@
-//! What one tick, or one point of a coarse tier, hands to history: immutable columns, one set a kind, sorted by series id.
+//! What one tick, or one point of a coarse tier, hands to history: columns, one set a kind, sorted by series id.
 //!
 //! Only series that changed in it have a point. An absent counter or histogram point is zero; an absent gauge
 //! point means that the gauge still has its last value.
+
+use super::numbers::Numbers;
 
 /// Names a series inside the store: the number of its shard in the upper six bits, its place there in the next, its
 /// retention class in the lowest [`CLASS_BITS`]. Never given to another series while any frame that mentions it exists.
@@ -61,75 +63,12 @@ pub(crate) struct HistogramPoint {
     /// `min > max` when the extremes fell into a neighbouring tick.
     pub(crate) min: f64,
     pub(crate) max: f64,
-    /// End of its buckets in `Frame::bytes`; they start where the point before ends.
+    /// End of its buckets in `Draft::bytes`; they start where the point before ends.
     pub(crate) end: u32,
 }
 
-/// Columns of one tick, or of one point of a coarse tier.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Frame {
-    pub(crate) span: Span,
-    pub(crate) counters: (Vec<SeriesId>, Vec<u64>),
-    /// In coarse tiers, for each counter: the most that it rose by in one tick, as if the tick had lasted as long as the
-    /// resolution. Else empty.
-    pub(crate) peaks: Vec<u64>,
-    pub(crate) gauges: (Vec<SeriesId>, Vec<GaugePoint>),
-    /// In coarse tiers, for each gauge. Else empty.
-    pub(crate) totals: Vec<Total>,
-    pub(crate) histograms: (Vec<SeriesId>, Vec<HistogramPoint>),
-    /// Buckets of all histogram points, as `codec::distribution` writes them.
-    pub(crate) bytes: Vec<u8>,
-}
-
-impl Frame {
-    /// The increment of one counter, and in coarse tiers its peak. `hint` is where the id stood in the frame before, and
-    /// is updated.
-    pub(crate) fn counter(&self, id: SeriesId, hint: &mut usize) -> Option<(u64, Option<u64>)> {
-        let at = position(&self.counters.0, id, hint)?;
-        let increment = self.counters.1.get(at).copied()?;
-        Some((increment, self.peaks.get(at).copied()))
-    }
-
-    /// What one gauge did, and in coarse tiers its total.
-    pub(crate) fn gauge(
-        &self,
-        id: SeriesId,
-        hint: &mut usize,
-    ) -> Option<(GaugePoint, Option<Total>)> {
-        let at = position(&self.gauges.0, id, hint)?;
-        let point = self.gauges.1.get(at).copied()?;
-        Some((point, self.totals.get(at).copied()))
-    }
-
-    /// What one histogram received, with its encoded buckets.
-    pub(crate) fn histogram(
-        &self,
-        id: SeriesId,
-        hint: &mut usize,
-    ) -> Option<(HistogramPoint, &[u8])> {
-        let at = position(&self.histograms.0, id, hint)?;
-        self.histogram_at(at)
-    }
-
-    /// The histogram point in row `at`.
-    pub(crate) fn histogram_at(&self, at: usize) -> Option<(HistogramPoint, &[u8])> {
-        row(&self.histograms.1, &self.bytes, at)
-    }
-
-    /// Bytes of all columns.
-    pub(crate) fn bytes(&self) -> usize {
-        let ids = self.counters.0.len() + self.gauges.0.len() + self.histograms.0.len();
-        ids * size_of::<SeriesId>()
-            + size_of_val(&*self.counters.1)
-            + size_of_val(&*self.peaks)
-            + size_of_val(&*self.gauges.1)
-            + size_of_val(&*self.totals)
-            + size_of_val(&*self.histograms.1)
-            + self.bytes.len()
-    }
-}
-
-fn row<'a>(
+/// The histogram point in row `at`, with its encoded buckets.
+pub(crate) fn row<'a>(
     points: &[HistogramPoint],
     bytes: &'a [u8],
     at: usize,
@@ -142,53 +81,50 @@ fn row<'a>(
     Some((point, bytes.get(start..point.end as usize)?))
 }
 
-/// Where `id` stands in sorted `ids`. Active series are mostly the same from tick to tick, so the last place is tried
-/// first.
-fn position(ids: &[SeriesId], id: SeriesId, hint: &mut usize) -> Option<usize> {
-    if ids.get(*hint) == Some(&id) {
-        return Some(*hint);
-    }
-    match ids.binary_search(&id) {
-        Ok(at) => {
-            *hint = at;
-            Some(at)
-        }
-        Err(at) => {
-            *hint = at;
-            None
-        }
-    }
-}
-
-/// A frame in the making: columns that grow, and are used again for the next tick.
+/// Columns that grow, and are used again for the next tick.
 #[derive(Debug, Default)]
 pub(crate) struct Draft {
-    pub(crate) counters: (Vec<SeriesId>, Vec<u64>),
-    pub(crate) peaks: Vec<u64>,
+    pub(crate) counters: (Vec<SeriesId>, Numbers),
+    /// In coarse tiers, for each counter: the most that it rose by in one tick, as if the tick had lasted as long as the
+    /// resolution. Else empty.
+    pub(crate) peaks: Numbers,
     pub(crate) gauges: (Vec<SeriesId>, Vec<GaugePoint>),
+    /// In coarse tiers, for each gauge. Else empty.
     pub(crate) totals: Vec<Total>,
     pub(crate) histograms: (Vec<SeriesId>, Vec<HistogramPoint>),
+    /// Buckets of all histogram points, as `codec::distribution` writes them.
     pub(crate) bytes: Vec<u8>,
 }
 
 impl Draft {
-    /// Bytes that the frame of this draft will ask the allocator for.
-    pub(crate) fn frame_bytes(&self) -> usize {
+    /// Of narrow numbers, for as long as there are no wide ones.
+    pub(crate) fn narrow() -> Self {
+        Self {
+            counters: (Vec::new(), Numbers::narrow()),
+            peaks: Numbers::narrow(),
+            ..Self::default()
+        }
+    }
+
+    /// Bytes of what is in it.
+    pub(crate) fn len_bytes(&self) -> usize {
         let ids = self.counters.0.len() + self.gauges.0.len() + self.histograms.0.len();
         ids * size_of::<SeriesId>()
-            + (self.counters.1.len() + self.peaks.len()) * size_of::<u64>()
-            + self.gauges.1.len() * size_of::<GaugePoint>()
-            + self.totals.len() * size_of::<Total>()
-            + self.histograms.1.len() * size_of::<HistogramPoint>()
+            + self.counters.1.bytes()
+            + self.peaks.bytes()
+            + size_of_val(&*self.gauges.1)
+            + size_of_val(&*self.totals)
+            + size_of_val(&*self.histograms.1)
             + self.bytes.len()
     }
 
-    /// Bytes that the draft itself holds.
+    /// Bytes that it holds.
     pub(crate) fn bytes_held(&self) -> usize {
         let ids =
             self.counters.0.capacity() + self.gauges.0.capacity() + self.histograms.0.capacity();
         ids * size_of::<SeriesId>()
-            + (self.counters.1.capacity() + self.peaks.capacity()) * size_of::<u64>()
+            + self.counters.1.bytes_held()
+            + self.peaks.bytes_held()
             + self.gauges.1.capacity() * size_of::<GaugePoint>()
             + self.totals.capacity() * size_of::<Total>()
             + self.histograms.1.capacity() * size_of::<HistogramPoint>()
@@ -211,45 +147,4 @@ impl Draft {
         self.histograms.1.clear();
         self.bytes.clear();
     }
-
-    /// An immutable copy in exactly [`Draft::frame_bytes`].
-    pub(crate) fn frame(&self, span: Span) -> Frame {
-        Frame {
-            span,
-            counters: (exact(&self.counters.0), exact(&self.counters.1)),
-            peaks: exact(&self.peaks),
-            gauges: (exact(&self.gauges.0), exact(&self.gauges.1)),
-            totals: exact(&self.totals),
-            histograms: (exact(&self.histograms.0), exact(&self.histograms.1)),
-            bytes: exact(&self.bytes),
-        }
-    }
-
-    /// A frame of the draft's own columns, in [`Draft::bytes_held`]; the draft is empty then.
-    pub(crate) fn take_frame(&mut self, span: Span) -> Frame {
-        let Draft {
-            counters,
-            peaks,
-            gauges,
-            totals,
-            histograms,
-            bytes,
-        } = std::mem::take(self);
-        Frame {
-            span,
-            counters,
-            peaks,
-            gauges,
-            totals,
-            histograms,
-            bytes,
-        }
-    }
-}
-
-/// A copy without slack.
-fn exact<T: Copy>(items: &[T]) -> Vec<T> {
-    let mut copy = Vec::with_capacity(items.len());
-    copy.extend_from_slice(items);
-    copy
 }

@@ -1,4 +1,4 @@
-//! The nouns: kinds, timestamps, labels, and the frame in which one tick meets history. No locks, no I/O.
+//! The nouns: kinds, timestamps, labels, and the draft in which one tick meets history. No locks, no I/O.
 
 mod kind;
 mod timestamp;
@@ -8,6 +8,7 @@ pub(crate) mod frame;
 pub(crate) mod glob;
 pub(crate) mod labels;
 pub(crate) mod matcher;
+pub(crate) mod numbers;
 pub(crate) mod schema;
 pub(crate) mod shape;
 

@@ -2,10 +2,17 @@
 
 use crate::{
     codec::rows::MOST_ROWS,
-    history::timeline::Kept,
-    model::frame::{Frame, GaugePoint, HistogramPoint, SeriesId, Total},
+    history::{
+        frame::{Frame, Ids},
+        timeline::Kept,
+    },
+    model::{
+        frame::{GaugePoint, HistogramPoint, SeriesId, Total},
+        numbers::View,
+    },
     util::sync::Arc,
 };
+use std::ops::Range;
 
 /// Series behind which memory is asked for the next ones.
 pub(super) const WARM: usize = 8;
@@ -15,26 +22,30 @@ pub(super) const WARM: usize = 8;
 pub(super) struct Column<'a> {
     frame: Option<&'a Frame>,
     pub(super) ids: &'a [SeriesId],
-    pub(super) increments: &'a [u64],
-    pub(super) peaks: &'a [u64],
+    pub(super) increments: View<'a>,
+    pub(super) peaks: View<'a>,
     /// How long the tick was, if it was no usual one and is not coarse.
     pub(super) pace_ns: Option<u64>,
     pub(super) gauges: &'a [GaugePoint],
     pub(super) totals: &'a [Total],
-    pub(super) histograms: &'a [HistogramPoint],
     pub(super) ticks: u64,
 }
 
 /// All frames.
-pub(super) struct Columns<'a>(pub(super) [Column<'a>; MOST_ROWS]);
+pub(super) struct Columns<'a> {
+    all: [Column<'a>; MOST_ROWS],
+    len: usize,
+    /// Whether the most that a counter rose by in a tick is always what it rose by.
+    pub(super) are_usual: bool,
+}
 
-/// Ids of one kind.
-pub(super) fn ids(kept: &Kept, kind: usize) -> &[SeriesId] {
+/// Series of one kind.
+pub(super) fn ids(kept: &Kept, kind: usize) -> Option<&Ids> {
     match kind {
-        0 => &kept.frame.counters.0,
-        1 => &kept.frame.gauges.0,
-        2 => &kept.frame.histograms.0,
-        _ => &[],
+        0 => Some(&kept.frame.counters.0),
+        1 => Some(&kept.frame.gauges.0),
+        2 => Some(&kept.frame.histograms.0),
+        _ => None,
     }
 }
 
@@ -42,12 +53,11 @@ impl<'a> Column<'a> {
     const NONE: Self = Self {
         frame: None,
         ids: &[],
-        increments: &[],
-        peaks: &[],
+        increments: View::Wide(&[]),
+        peaks: View::Wide(&[]),
         pace_ns: None,
         gauges: &[],
         totals: &[],
-        histograms: &[],
         ticks: 0,
     };
 
@@ -57,15 +67,25 @@ impl<'a> Column<'a> {
         let is_usual = ns == resolution_ns || ns == 0 || !frame.peaks.is_empty();
         Self {
             frame: Some(frame),
-            ids: ids(kept, kind),
-            increments: &frame.counters.1,
-            peaks: &frame.peaks,
+            ids: ids(kept, kind).map_or(&[], |ids| ids),
+            increments: frame.counters.1.view(),
+            peaks: frame.peaks.view(),
             pace_ns: (!is_usual).then_some(ns),
             gauges: &frame.gauges.1,
             totals: &frame.totals,
-            histograms: &frame.histograms.1,
             ticks: u64::from(kept.ticks),
         }
+    }
+
+    /// Reads one of its lines of memory.
+    #[inline]
+    pub(super) fn peek(&self, at: usize) -> u64 {
+        let id = self.ids.get(at).copied().unwrap_or(0);
+        u64::from(id) ^ self.increments.get(at).unwrap_or(0)
+    }
+
+    pub(super) fn histogram(&self, at: usize) -> Option<HistogramPoint> {
+        self.frame?.histograms.1.get(at).copied()
     }
 
     pub(super) fn packed(&self, at: usize) -> Option<(HistogramPoint, &'a [u8])> {
@@ -75,22 +95,25 @@ impl<'a> Column<'a> {
 
 impl<'a> Columns<'a> {
     pub(super) fn new(frames: &'a [Arc<Kept>], kind: usize, resolution_ns: u64) -> Self {
-        let mut columns = [Column::NONE; MOST_ROWS];
-        for (column, kept) in columns.iter_mut().zip(frames) {
+        let mut all = [Column::NONE; MOST_ROWS];
+        for (column, kept) in all.iter_mut().zip(frames) {
             *column = Column::new(kept, kind, resolution_ns);
         }
-        Self(columns)
+        let are_usual = |column: &Column<'_>| column.pace_ns.is_none() && column.peaks.is_empty();
+        Self {
+            are_usual: all.iter().all(are_usual),
+            all,
+            len: frames.len(),
+        }
     }
 
-    /// Reads what will be read next. The frames are all over the heap: asked for at once, in a loop that does nothing
-    /// else, their cache lines come together instead of one after the other.
-    pub(super) fn warm(&self, cursors: &[usize]) -> u64 {
-        let each = self.0.iter().zip(cursors).map(|(column, at)| {
-            let next = at + WARM;
-            let id = column.ids.get(next).copied().unwrap_or(0);
-            let increment = column.increments.get(next).copied().unwrap_or(0);
-            u64::from(id) ^ increment
-        });
-        each.fold(0, |all, one| all ^ one)
+    /// All frames that there are.
+    pub(super) fn rows(&self) -> &[Column<'a>] {
+        self.of(&(0..self.len))
+    }
+
+    /// Some neighbours.
+    pub(super) fn of(&self, rows: &Range<usize>) -> &[Column<'a>] {
+        self.all.get(rows.clone()).unwrap_or_default()
     }
 }

@@ -7,8 +7,9 @@ use crate::{
         rows::{self, Rows},
     },
     history::bench::Bench,
-    ledger::{Full, Part},
-    model::frame::SeriesId,
+    ledger::{Full, Ledger, Part},
+    model::{frame::SeriesId, numbers::Numbers},
+    util::layout,
 };
 
 impl Sealing {
@@ -19,7 +20,7 @@ impl Sealing {
         id: SeriesId,
         hits: Rows,
     ) -> Result<(), Full> {
-        let n = self.cursors.len();
+        let n = columns.rows().len();
         let Bench {
             increments, peaks, ..
         } = bench;
@@ -30,17 +31,29 @@ impl Sealing {
             increments.fill(0);
             peaks.fill(0);
         }
-        for (row, column, at) in self.changes(columns, hits) {
-            let increment = column.increments.get(at).copied().unwrap_or(0);
-            let peak = match column.pace_ns {
-                None => column.peaks.get(at).copied().unwrap_or(increment),
-                Some(ns) => paced(increment, ns, self.resolution_ns),
-            };
-            if let (Some(there), Some(most)) = (increments.get_mut(row), peaks.get_mut(row)) {
-                (*there, *most) = (increment, peak);
+        for run in self.hit(id) {
+            let columns = columns.of(&run.rows);
+            let rows = increments.get_mut(run.rows.clone()).unwrap_or_default();
+            for (there, column) in rows.iter_mut().zip(columns) {
+                *there = column.increments.get(run.at).unwrap_or(0);
             }
         }
-        let (increments, peaks) = (&*increments, &*peaks);
+        let increments = &*increments;
+        let peaks = if columns.are_usual {
+            increments
+        } else {
+            for (row, column, at) in self.changes(columns, id) {
+                let increment = increments.get(row).copied().unwrap_or(0);
+                let peak = match column.pace_ns {
+                    None => column.peaks.get(at).unwrap_or(increment),
+                    Some(ns) => paced(increment, ns, self.resolution_ns),
+                };
+                if let Some(most) = peaks.get_mut(row) {
+                    *most = peak;
+                }
+            }
+            peaks
+        };
         if !self.has_chunk && self.form.keeps(id) {
             let plan = if self.is_coarse() {
                 counters::Plan::with_peaks(increments, peaks)
@@ -57,24 +70,45 @@ impl Sealing {
             if keeps && hits & range(&point.rows) != 0 {
                 let rose = increments.get(point.rows.clone()).unwrap_or_default();
                 let most = peaks.get(point.rows.clone()).unwrap_or_default();
+                let rose = rose.iter().fold(0, |sum: u64, n| sum.wrapping_add(*n));
+                let most = most.iter().copied().max().unwrap_or(0);
                 let ledger = &self.ledger;
                 let draft = &mut point.draft;
                 let fits = ledger.room(Part::Tick, &mut draft.counters.0, 1)
-                    && ledger.room(Part::Tick, &mut draft.counters.1, 1)
-                    && ledger.room(Part::Tick, &mut draft.peaks, 1);
+                    && room_for(&mut draft.counters.1, rose, ledger)
+                    && room_for(&mut draft.peaks, most, ledger);
                 if !fits {
                     return Err(Full);
                 }
                 draft.counters.0.push(id);
-                draft
-                    .counters
-                    .1
-                    .push(rose.iter().fold(0, |sum, n| sum.wrapping_add(*n)));
-                draft.peaks.push(most.iter().copied().max().unwrap_or(0));
+                draft.counters.1.push(rose);
+                draft.peaks.push(most);
             }
             self.coarse_done += 1;
         }
         Ok(())
+    }
+}
+
+/// Sees to it that one more number fits; false: no room.
+#[inline]
+fn room_for(numbers: &mut Numbers, n: u64, ledger: &Ledger) -> bool {
+    if let Numbers::Narrow(narrow) = &*numbers
+        && n > u64::from(u32::MAX)
+    {
+        let capacity = narrow.capacity();
+        if ledger
+            .reserve(Part::Tick, layout::vec::<u64>(capacity))
+            .is_err()
+        {
+            return false;
+        }
+        numbers.widen();
+        ledger.release(Part::Tick, layout::vec::<u32>(capacity));
+    }
+    match numbers {
+        Numbers::Narrow(all) => ledger.room(Part::Tick, all, 1),
+        Numbers::Wide(all) => ledger.room(Part::Tick, all, 1),
     }
 }
 

@@ -20,8 +20,8 @@ impl Sealing {
         id: SeriesId,
         hits: Rows,
     ) -> Result<(), Full> {
-        self.lay_out_gauge(columns, bench, hits);
-        let n = self.cursors.len();
+        self.lay_out_gauge(columns, bench, id);
+        let n = columns.rows().len();
         let laid_out = [&bench.last, &bench.min, &bench.max, &bench.sum];
         let [last, min, max, sum] = laid_out.map(|column| column.get(..=n).unwrap_or_default());
         let count = bench.count.get(..=n).unwrap_or_default();
@@ -78,12 +78,12 @@ impl Sealing {
 
     /// The values of a gauge in all points, those included in which it did not change; in front of them, the value
     /// before.
-    fn lay_out_gauge(&self, columns: &Columns<'_>, bench: &mut Bench, hits: Rows) {
-        let mut changes = self.changes(columns, hits).peekable();
+    fn lay_out_gauge(&self, columns: &Columns<'_>, bench: &mut Bench, id: SeriesId) {
+        let mut changes = self.changes(columns, id).peekable();
         let first = changes.peek();
         let before = first.and_then(|(_, column, at)| column.gauges.get(*at));
         let mut value = before.map_or(f64::NAN, |point| point.prev);
-        let first_ticks = columns.0.first().map_or(1, |column| column.ticks);
+        let first_ticks = columns.rows().first().map_or(1, |column| column.ticks);
         let held = |value: f64, ticks: u64| {
             let count = if value.is_nan() { 0 } else { ticks };
             (value, value, value, times(value, count), count)
@@ -106,7 +106,7 @@ impl Sealing {
         };
         // The numbers in front of all points are never read; these take the fewest bits.
         put(0, held(value, first_ticks));
-        for (row, column) in columns.0.iter().take(self.cursors.len()).enumerate() {
+        for (row, column) in columns.rows().iter().enumerate() {
             let change = changes.next_if(|(changed, ..)| *changed == row);
             let point = change.and_then(|(_, column, at)| column.gauges.get(at));
             let total = change.and_then(|(_, column, at)| column.totals.get(at));

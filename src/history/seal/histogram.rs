@@ -27,11 +27,13 @@ impl Sealing {
         id: SeriesId,
         hits: Rows,
     ) -> Result<(), Full> {
-        let scale = self.lay_out_histogram(columns, bench, hits)?;
+        let scale = self.lay_out_histogram(columns, bench, id)?;
         if !self.has_chunk && self.form.keeps(id) {
             bench.compiler.clear(scale);
-            for (row, (column, at)) in columns.0.iter().zip(&self.cursors).enumerate() {
-                let point = column.histograms.get(*at).filter(|_| hits >> row & 1 == 1);
+            let mut changes = self.changes(columns, id).peekable();
+            for row in 0..columns.rows().len() {
+                let change = changes.next_if(|(changed, ..)| *changed == row);
+                let point = change.and_then(|(_, column, at)| column.histogram(at));
                 let Some(point) = point else {
                     bench.compiler.skip();
                     continue;
@@ -48,6 +50,7 @@ impl Sealing {
                 let spans = spans.map(|(_, span)| *span);
                 bench.compiler.add(head, cells.iter().copied(), spans);
             }
+            drop(changes);
             let plan = bench.compiler.plan();
             let compiler = &mut bench.compiler;
             self.chunk(id, plan.encoded_len(), |out| compiler.write(&plan, out))?;
@@ -59,7 +62,8 @@ impl Sealing {
         while let Some(rows) = self.points.get(self.coarse_done).map(|p| p.rows.clone()) {
             let hits = hits & range(&rows);
             if hits != 0 {
-                let point = self.merge_histogram(columns, bench, hits, (scale, coarser.scale));
+                let scales = (scale, coarser.scale);
+                let point = self.merge_histogram(columns, bench, (id, hits), scales);
                 let draft = match self.points.get_mut(self.coarse_done) {
                     Some(point) => &mut point.draft,
                     None => return Ok(()),
@@ -90,13 +94,13 @@ impl Sealing {
         &self,
         columns: &Columns<'_>,
         bench: &mut Bench,
-        hits: Rows,
+        id: SeriesId,
     ) -> Result<u8, Full> {
         let mut scale = self.form.scale;
         loop {
-            let all = self.unpack(columns, bench, hits, Some(scale));
+            let all = self.unpack(columns, bench, id, Some(scale));
             if all
-                .and_then(|()| bench.room_to_compile(self.cursors.len()))
+                .and_then(|()| bench.room_to_compile(columns.rows().len()))
                 .is_ok()
             {
                 return Ok(scale);
@@ -106,8 +110,8 @@ impl Sealing {
             }
             scale = scale.saturating_sub(2);
         }
-        self.unpack(columns, bench, hits, None)?;
-        bench.room_to_compile(self.cursors.len())?;
+        self.unpack(columns, bench, id, None)?;
+        bench.room_to_compile(columns.rows().len())?;
         Ok(scale)
     }
 
@@ -116,15 +120,15 @@ impl Sealing {
         &self,
         columns: &Columns<'_>,
         bench: &mut Bench,
-        hits: Rows,
+        id: SeriesId,
         scale: Option<u8>,
     ) -> Result<(), Full> {
         bench.cells.clear();
         bench.spans.clear();
-        for (row, (column, at)) in columns.0.iter().zip(&self.cursors).enumerate() {
-            if hits >> row & 1 == 1
-                && let Some((point, packed)) = column.packed(*at)
-            {
+        let mut changes = self.changes(columns, id).peekable();
+        for row in 0..columns.rows().len() {
+            let change = changes.next_if(|(changed, ..)| *changed == row);
+            if let Some((point, packed)) = change.and_then(|(_, column, at)| column.packed(at)) {
                 match scale {
                     Some(scale) => self.unpack_point(bench, row, packed, scale)?,
                     None => bench.push_span(row, (-Code::MAX, Code::MAX, point.count))?,
@@ -174,7 +178,7 @@ impl Sealing {
         &self,
         columns: &Columns<'_>,
         bench: &mut Bench,
-        hits: Rows,
+        (id, hits): (SeriesId, Rows),
         (from, to): (u8, u8),
     ) -> HistogramPoint {
         let mut sum = Sum::default();
@@ -185,8 +189,11 @@ impl Sealing {
             max: f64::NEG_INFINITY,
             end: 0,
         };
-        for (_, column, at) in self.changes(columns, hits) {
-            let Some(point) = column.histograms.get(at) else {
+        for (row, column, at) in self.changes(columns, id) {
+            if hits >> row & 1 == 0 {
+                continue;
+            }
+            let Some(point) = column.histogram(at) else {
                 continue;
             };
             merged.count = merged.count.wrapping_add(point.count);

@@ -23,7 +23,7 @@ use crate::{
         segment::{Block, Builder},
     },
     ledger::{Full, Ledger, Part},
-    model::frame::{CLASSES, Draft, GaugePoint, SeriesId, class_of},
+    model::frame::{CLASSES, Draft, SeriesId, class_of},
     util::{layout, sync::Arc},
 };
 use std::ops::Range;
@@ -33,6 +33,11 @@ const BLOCK: usize = 16 << 10;
 
 /// Not the id of any series.
 const NONE: SeriesId = SeriesId::MAX;
+
+/// What a point is to do, beside the bytes of its buckets.
+const COUNTER: usize = 12;
+const GAUGE: usize = 36;
+const HISTOGRAM: usize = 44;
 
 /// What a tier needs to know about another, or itself, to be sealed.
 #[derive(Clone, Copy, Debug)]
@@ -65,8 +70,8 @@ pub(super) struct Sealing {
     resolution_ns: u64,
     /// Place in the list of kinds.
     kind: usize,
-    /// By frame: where the kind in work is read next, and the id there.
-    cursors: Vec<usize>,
+    /// The frames, and by run, the next id of the kind in work.
+    runs: Vec<Run>,
     heads: [SeriesId; MOST_ROWS],
     classes: [Class; CLASSES],
     pub(super) points: Vec<Coarse>,
@@ -77,11 +82,19 @@ pub(super) struct Sealing {
     segment: Option<Segment>,
     /// How many of the newest points of the next tier go, and those that come.
     pub(super) coarse: Option<(usize, Vec<Arc<Kept>>)>,
-    /// Bytes of frames that a slice reads, and that this one has read so far.
+    /// What a slice is to do, and what this one has done so far.
     quota: usize,
-    read: usize,
+    done: usize,
     ledger: Arc<Ledger>,
     _charge: Charge,
+}
+
+/// Neighbouring frames that share their list of series, and where that is read next.
+#[derive(Debug)]
+struct Run {
+    rows: Range<usize>,
+    mask: Rows,
+    at: usize,
 }
 
 /// What becomes of the series of one class.
@@ -101,9 +114,16 @@ pub(super) struct Coarse {
 }
 
 impl Sealing {
-    /// Bytes of frames that are read for a segment.
+    /// What there is to do.
     fn work(frames: &[Arc<Kept>]) -> usize {
-        frames.iter().map(|kept| kept.frame.bytes()).sum()
+        let work = frames.iter().map(|kept| {
+            let frame = &kept.frame;
+            frame.counters.0.len() * COUNTER
+                + frame.gauges.0.len() * GAUGE
+                + frame.histograms.0.len() * HISTOGRAM
+                + frame.bytes.len()
+        });
+        work.sum()
     }
 
     /// Freezes frames, at most 127. They will be encoded in about `slices` slices.
@@ -130,7 +150,7 @@ impl Sealing {
         }
         let bytes = size_of::<Self>()
             + layout::vec::<Arc<Kept>>(n)
-            + layout::vec::<usize>(n)
+            + layout::vec::<Run>(n)
             + layout::vec::<Coarse>(count);
         let charge = Charge::new(ledger, Part::Tick, bytes)?;
         let class = || {
@@ -148,7 +168,7 @@ impl Sealing {
                 _ => points.push(Coarse {
                     number,
                     rows: row..row + 1,
-                    draft: Draft::default(),
+                    draft: Draft::narrow(),
                 }),
             }
         }
@@ -160,7 +180,7 @@ impl Sealing {
             coarser,
             resolution_ns,
             kind: 0,
-            cursors: vec![0; n],
+            runs: Vec::with_capacity(n),
             heads: [NONE; MOST_ROWS],
             classes,
             points,
@@ -169,7 +189,7 @@ impl Sealing {
             segment: None,
             coarse: None,
             quota: Self::work(frozen) / slices.max(1) + 1,
-            read: 0,
+            done: 0,
             ledger: ledger.clone(),
             _charge: charge,
         });
@@ -199,7 +219,7 @@ impl Sealing {
             let result = self.kind_slice(&frames, bench, whole);
             self.frames = frames;
             if !result? {
-                self.read -= self.quota;
+                self.done -= self.quota;
                 bench.shrink();
                 return Ok(false);
             }
@@ -223,7 +243,7 @@ impl Sealing {
         while let Some((id, hits)) = self.next() {
             if cold == 0 {
                 cold = WARM;
-                std::hint::black_box(columns.warm(&self.cursors));
+                self.warm(&columns);
             }
             cold -= 1;
             match self.kind {
@@ -233,69 +253,103 @@ impl Sealing {
             }
             self.has_chunk = false;
             self.coarse_done = 0;
-            self.advance(&columns, hits);
-            if self.read >= self.quota && !whole {
+            self.advance(&columns, id);
+            if self.done >= self.quota && !whole {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
+    /// Reads what will be read next. The frames are all over the heap: asked for at once, in a loop that does nothing else,
+    /// their cache lines come together instead of one after the other.
+    fn warm(&self, columns: &Columns<'_>) {
+        let each = self.runs.iter().flat_map(|run| {
+            let next = run.at + WARM;
+            columns
+                .of(&run.rows)
+                .iter()
+                .map(move |column| column.peek(next))
+        });
+        std::hint::black_box(each.fold(0, |all, one| all ^ one));
+    }
+
     fn start_kind(&mut self) {
-        self.cursors.fill(0);
-        for (head, kept) in self.heads.iter_mut().zip(&self.frames) {
-            *head = ids(kept, self.kind).first().copied().unwrap_or(NONE);
+        self.runs.clear();
+        self.heads = [NONE; MOST_ROWS];
+        let mut before = None;
+        for (row, kept) in self.frames.iter().enumerate() {
+            let Some(ids) = ids(kept, self.kind) else {
+                return;
+            };
+            match self.runs.last_mut() {
+                Some(run) if before.is_some_and(|before| ids.is_shared_with(before)) => {
+                    run.rows.end = row + 1;
+                    run.mask |= 1 << row;
+                }
+                _ => {
+                    if let Some(head) = self.heads.get_mut(self.runs.len()) {
+                        *head = ids.first().copied().unwrap_or(NONE);
+                    }
+                    self.runs.push(Run {
+                        rows: row..row + 1,
+                        mask: 1 << row,
+                        at: 0,
+                    });
+                }
+            }
+            before = Some(ids);
         }
     }
 
     /// The next series, and the points in which it changed.
     fn next(&self) -> Option<(SeriesId, Rows)> {
-        let n = self.cursors.len();
-        let heads = self.heads.get(..n)?;
-        let (mut lowest, mut highest) = (NONE, 0);
-        for head in heads {
-            lowest = lowest.min(*head);
-            highest = highest.max(*head);
-        }
+        let heads = self.heads.get(..self.runs.len())?;
+        let lowest = heads.iter().copied().min()?;
         if lowest == NONE {
             return None;
         }
-        let hits = if lowest == highest {
-            rows::first(n)
-        } else {
-            rows::collect(heads.iter().map(|head| *head == lowest))
-        };
+        let hits = self.hit(lowest).fold(0, |hits, run| hits | run.mask);
         Some((lowest, hits))
     }
 
-    fn advance(&mut self, columns: &Columns<'_>, hits: Rows) {
-        for row in rows::iter(hits) {
-            let (Some(cursor), Some(head), Some(column)) = (
-                self.cursors.get_mut(row),
-                self.heads.get_mut(row),
-                columns.0.get(row),
-            ) else {
+    /// Frames in which the next series changed.
+    fn hit(&self, id: SeriesId) -> impl Iterator<Item = &Run> {
+        let runs = self.runs.iter().zip(&self.heads);
+        let runs = runs.filter(move |(_, head)| **head == id);
+        runs.map(|(run, _)| run)
+    }
+
+    fn advance(&mut self, columns: &Columns<'_>, id: SeriesId) {
+        for (run, head) in self.runs.iter_mut().zip(&mut self.heads) {
+            if *head != id {
                 continue;
+            }
+            let columns = columns.of(&run.rows);
+            self.done += match self.kind {
+                0 => COUNTER * columns.len(),
+                1 => GAUGE * columns.len(),
+                _ => {
+                    let packed = columns.iter().filter_map(|column| column.packed(run.at));
+                    packed.map(|(_, packed)| HISTOGRAM + packed.len()).sum()
+                }
             };
-            self.read += match self.kind {
-                0 => size_of::<SeriesId>() + size_of::<u64>(),
-                1 => size_of::<SeriesId>() + size_of::<GaugePoint>(),
-                _ => column.packed(*cursor).map_or(0, |(point, packed)| {
-                    size_of::<SeriesId>() + size_of_val(&point) + packed.len()
-                }),
-            };
-            *cursor += 1;
-            *head = column.ids.get(*cursor).copied().unwrap_or(NONE);
+            run.at += 1;
+            let next = columns.first().and_then(|column| column.ids.get(run.at));
+            *head = next.copied().unwrap_or(NONE);
         }
     }
 
-    /// Frames in which the series changed, with its place there.
+    /// Frames in which the next series changed, with its place there.
     fn changes<'a>(
         &'a self,
         columns: &'a Columns<'a>,
-        hits: Rows,
+        id: SeriesId,
     ) -> impl Iterator<Item = (usize, &'a Column<'a>, usize)> {
-        rows::iter(hits).filter_map(|row| Some((row, columns.0.get(row)?, *self.cursors.get(row)?)))
+        self.hit(id).flat_map(|run| {
+            let columns = run.rows.clone().zip(columns.of(&run.rows));
+            columns.map(|(row, column)| (row, column, run.at))
+        })
     }
 
     /// Appends a chunk of `len` bytes.
