@@ -86,7 +86,7 @@ fn capacity(profile: MemoryProfile, kind: Kind) -> Result<(usize, usize), metric
         }
         let each = (full - fixed) / n;
         let next = (most - fixed) / each.max(1);
-        if next <= n + n / 16 {
+        if next.abs_diff(n) <= n / 16 {
             return Ok((next, each));
         }
         n = n.midpoint(next);

@@ -71,7 +71,14 @@ impl History {
         if may_wait && self.open_bytes(tier) >= most {
             most = most.max(self.ledger.free() / SPARE_SHARE);
         }
-        let is_full = self.open_bytes(tier) >= most;
+        let old = match open {
+            [.., before, newest] => {
+                let newest = newest.bytes_beside(std::iter::once(before));
+                self.open_bytes(tier).saturating_sub(newest)
+            }
+            _ => 0,
+        };
+        let is_full = old >= most;
         let n = frozen(open, at.points(), is_full, coarser);
         if n == 0 {
             return;
@@ -230,7 +237,7 @@ fn follows(first: &Kept, then: &Kept) -> bool {
     first.frame.span.end_ns == then.frame.span.start_ns
 }
 
-/// How many frames are to be frozen: none, until there are `points` of them or they take too many bytes; then as many as
+/// How many frames are to be frozen: none, until there are `points` of them or they are too large, which `is_full` says; then as many as
 /// end where a point of the next tier does. The newest stays: more may join it. But no point and no segment reaches over
 /// a gap, since what gauges held before it says nothing of the time behind.
 fn frozen(open: &[Arc<Kept>], points: usize, is_full: bool, coarser: Option<Form>) -> usize {
