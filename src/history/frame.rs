@@ -34,6 +34,8 @@ impl Deref for Ids {
 impl Ids {
     /// A copy, or the same as `before`.
     fn copy(ledger: &Arc<Ledger>, ids: &[SeriesId], before: Option<&Self>) -> Result<Self, Full> {
+        // One that was taken from a draft may have much more room than it needs, which must not stay for good.
+        let before = before.filter(|before| !before.is_slack());
         if let Some(same) = Self::same(ids, before) {
             return Ok(same);
         }
@@ -59,6 +61,11 @@ impl Ids {
             return Some(Self::default());
         }
         before.filter(|before| ***before == *ids).cloned()
+    }
+
+    fn is_slack(&self) -> bool {
+        let ids = self.0.as_ref().map(|shared| &shared.ids);
+        ids.is_some_and(|ids| ids.capacity() > ids.len() + ids.len() / 4)
     }
 
     fn new(ids: Vec<SeriesId>, charge: Charge) -> Self {

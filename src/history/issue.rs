@@ -104,8 +104,8 @@ impl History {
         };
         let own = size_of::<Late>() + layout::vec::<Arc<Kept>>(MOST_LATE);
         let own = charge(own)?;
+        let kept = charge(layout::arc::<Kept>())?;
         let (frame, columns) = Frame::copy(&self.ledger, draft, span, None).ok()?;
-        let charges = [columns, charge(layout::arc::<Kept>())?];
         let mut parts = Vec::with_capacity(MOST_LATE);
         let before = newest.issue.late.iter().flat_map(|late| &late.parts);
         let most = before.clone().count().saturating_sub(MOST_LATE - 1);
@@ -115,7 +115,7 @@ impl History {
             tick,
             ticks: 1,
             issue: Issue::new(number),
-            charges,
+            charges: [columns, kept],
         }));
         Some(Box::new(Late { parts, charge: own }))
     }

@@ -251,18 +251,17 @@ impl History {
 
     /// Adds a frame. Without room for a copy the draft's own columns become it.
     fn append(&mut self, draft: &mut Draft, span: Span, tick: u64) -> bool {
-        let Some(own) = self.charge(layout::arc::<Kept>()) else {
+        let Some(mut own) = self.charge(layout::arc::<Kept>() + Frame::SPARE) else {
             return false;
         };
+        let spare = own.split(Frame::SPARE);
         let newest = self.current.frames.last().cloned();
         let before = newest.as_ref().map(|newest| &newest.frame);
         let copy = Frame::copy(&self.ledger, draft, span, before);
         let (frame, columns) = if let Ok(copy) = copy {
+            drop(spare);
             copy
         } else {
-            let Some(spare) = self.charge(Frame::SPARE) else {
-                return false;
-            };
             Frame::take(&self.ledger, draft, span, before, spare)
         };
         drop(newest);
@@ -318,14 +317,14 @@ impl History {
         // Both, their sum, and its copy exist at once for a moment; buckets are unpacked one histogram at a time.
         let scratch = room(merge::most_bytes(&first.frame, then))?;
         let merged = merge::merge(&first.frame, then, (first.ticks, ticks));
+        let own = room(layout::arc::<Kept>())?;
         let (frame, columns) = Frame::copy(&self.ledger, &merged, made.span, Some(&first.frame))?;
-        let charges = [columns, room(layout::arc::<Kept>())?];
         let kept = Arc::new(Kept {
             frame,
             tick: made.tick,
             ticks: made.ticks,
             issue,
-            charges,
+            charges: [columns, own],
         });
         drop((merged, scratch));
         Ok(kept)

@@ -9,7 +9,7 @@
 //! makes the store drop more than is needed.
 
 use super::{
-    Charge, History, OPEN_SHARE,
+    Charge, History, OPEN_SHARE, Sealing,
     timeline::{Edit, Segment, Shelved, Timeline, each_open},
 };
 use crate::{ledger::Part, util::layout};
@@ -21,7 +21,7 @@ const ROUNDS: u32 = 6;
 const EXTRA: usize = 4;
 /// Of the budget, it is never more than this share.
 const MOST_EXTRA: usize = 128;
-/// To seal frames takes at most this share of their room.
+/// To seal frames takes at most this share of what is to do.
 const WORK: usize = 4;
 
 /// What is dropped, by tier.
@@ -193,7 +193,8 @@ impl History {
         let mut some = false;
         for tier in 0..self.tiers.len() {
             let open = self.open_bytes(tier);
-            if rest(self) > 0 && open > most && self.ledger.free() > open / WORK {
+            let work = Sealing::work(self.open(tier)) / WORK;
+            if rest(self) > 0 && open > most && self.ledger.free() > work {
                 some |= self.seal_at_once(tier);
             }
         }

@@ -115,6 +115,7 @@ impl Visit for Counter {
 #[inline]
 fn room_for_counter(draft: &mut Draft, ledger: &Ledger) -> bool {
     let (ids, deltas) = &mut draft.counters;
+    debug_assert!(matches!(deltas, Numbers::Wide(_)), "any number fits");
     let deltas = match deltas {
         Numbers::Narrow(deltas) => room(deltas, 1, ledger),
         Numbers::Wide(deltas) => room(deltas, 1, ledger),

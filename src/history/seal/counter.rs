@@ -42,7 +42,7 @@ impl Sealing {
         let peaks = if columns.are_usual {
             increments
         } else {
-            for (row, column, at) in self.changes(columns, id) {
+            for (row, column, at) in self.changes(columns, id, 0..n) {
                 let increment = increments.get(row).copied().unwrap_or(0);
                 let peak = match column.pace_ns {
                     None => column.peaks.get(at).unwrap_or(increment),

@@ -79,7 +79,9 @@ impl Sealing {
     /// The values of a gauge in all points, those included in which it did not change; in front of them, the value
     /// before.
     fn lay_out_gauge(&self, columns: &Columns<'_>, bench: &mut Bench, id: SeriesId) {
-        let mut changes = self.changes(columns, id).peekable();
+        let mut changes = self
+            .changes(columns, id, 0..columns.rows().len())
+            .peekable();
         let first = changes.peek();
         let before = first.and_then(|(_, column, at)| column.gauges.get(*at));
         let mut value = before.map_or(f64::NAN, |point| point.prev);

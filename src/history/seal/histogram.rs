@@ -15,6 +15,7 @@ use crate::{
     },
     util::sum::Sum,
 };
+use std::ops::Range;
 
 /// Ranges of codes up to this are merged by counting.
 const MOST_DENSE: usize = 1 << 12;
@@ -30,8 +31,9 @@ impl Sealing {
         let scale = self.lay_out_histogram(columns, bench, id)?;
         if !self.has_chunk && self.form.keeps(id) {
             bench.compiler.clear(scale);
-            let mut changes = self.changes(columns, id).peekable();
-            for row in 0..columns.rows().len() {
+            let rows = 0..columns.rows().len();
+            let mut changes = self.changes(columns, id, rows.clone()).peekable();
+            for row in rows {
                 let change = changes.next_if(|(changed, ..)| *changed == row);
                 let point = change.and_then(|(_, column, at)| column.histogram(at));
                 let Some(point) = point else {
@@ -63,7 +65,7 @@ impl Sealing {
             let hits = hits & range(&rows);
             if hits != 0 {
                 let scales = (scale, coarser.scale);
-                let point = self.merge_histogram(columns, bench, (id, hits), scales);
+                let point = self.merge_histogram(columns, bench, (id, rows), scales);
                 let draft = match self.points.get_mut(self.coarse_done) {
                     Some(point) => &mut point.draft,
                     None => return Ok(()),
@@ -125,8 +127,9 @@ impl Sealing {
     ) -> Result<(), Full> {
         bench.cells.clear();
         bench.spans.clear();
-        let mut changes = self.changes(columns, id).peekable();
-        for row in 0..columns.rows().len() {
+        let rows = 0..columns.rows().len();
+        let mut changes = self.changes(columns, id, rows.clone()).peekable();
+        for row in rows {
             let change = changes.next_if(|(changed, ..)| *changed == row);
             if let Some((point, packed)) = change.and_then(|(_, column, at)| column.packed(at)) {
                 match scale {
@@ -178,7 +181,7 @@ impl Sealing {
         &self,
         columns: &Columns<'_>,
         bench: &mut Bench,
-        (id, hits): (SeriesId, Rows),
+        (id, rows): (SeriesId, Range<usize>),
         (from, to): (u8, u8),
     ) -> HistogramPoint {
         let mut sum = Sum::default();
@@ -189,10 +192,9 @@ impl Sealing {
             max: f64::NEG_INFINITY,
             end: 0,
         };
-        for (row, column, at) in self.changes(columns, id) {
-            if hits >> row & 1 == 0 {
-                continue;
-            }
+        let mut hits = 0;
+        for (row, column, at) in self.changes(columns, id, rows) {
+            hits |= 1 << row;
             let Some(point) = column.histogram(at) else {
                 continue;
             };

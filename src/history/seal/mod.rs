@@ -115,7 +115,7 @@ pub(super) struct Coarse {
 
 impl Sealing {
     /// What there is to do.
-    fn work(frames: &[Arc<Kept>]) -> usize {
+    pub(super) fn work(frames: &[Arc<Kept>]) -> usize {
         let work = frames.iter().map(|kept| {
             let frame = &kept.frame;
             frame.counters.0.len() * COUNTER
@@ -340,14 +340,16 @@ impl Sealing {
         }
     }
 
-    /// Frames in which the next series changed, with its place there.
+    /// Frames of `rows` in which the next series changed, with its place there.
     fn changes<'a>(
         &'a self,
         columns: &'a Columns<'a>,
         id: SeriesId,
+        rows: Range<usize>,
     ) -> impl Iterator<Item = (usize, &'a Column<'a>, usize)> {
-        self.hit(id).flat_map(|run| {
-            let columns = run.rows.clone().zip(columns.of(&run.rows));
+        self.hit(id).flat_map(move |run| {
+            let rows = run.rows.start.max(rows.start)..run.rows.end.min(rows.end);
+            let columns = rows.clone().zip(columns.of(&rows));
             columns.map(|(row, column)| (row, column, run.at))
         })
     }
