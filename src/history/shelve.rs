@@ -237,9 +237,9 @@ fn follows(first: &Kept, then: &Kept) -> bool {
     first.frame.span.end_ns == then.frame.span.start_ns
 }
 
-/// How many frames are to be frozen: none, until there are `points` of them or they are too large, which `is_full` says; then as many as
-/// end where a point of the next tier does. The newest stays: more may join it. But no point and no segment reaches over
-/// a gap, since what gauges held before it says nothing of the time behind.
+/// How many frames are to be frozen: none, until there are `points` of them, or all but the newest take too much room,
+/// which `is_full` says; then as many as end where a point of the next tier does. The newest stays: more may join it. But
+/// no point and no segment reaches over a gap, since what gauges held before it says nothing of the time behind.
 fn frozen(open: &[Arc<Kept>], points: usize, is_full: bool, coarser: Option<Form>) -> usize {
     let waiting = open.len().saturating_sub(1).min(MOST_POINTS);
     let gap = open.windows(2).position(|two| match two {
