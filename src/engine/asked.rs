@@ -9,6 +9,11 @@ use crate::{
 pub(super) trait Asked: Visit {
     fn registry(live: &Live) -> &Registry<Self>;
 
+    /// Asks for what exposition reads and lies so many pointers behind an entry.
+    fn prefetch_exposed(entry: &Entry<Self>, depth: usize) {
+        entry.prefetch_key(depth);
+    }
+
     /// What a series says of itself, live.
     fn values(entry: &Entry<Self>) -> Values;
 
@@ -70,5 +75,10 @@ impl Asked for Histogram {
 
     fn values(_: &Entry<Self>) -> Values {
         Values::default()
+    }
+
+    fn prefetch_exposed(entry: &Entry<Self>, depth: usize) {
+        entry.prefetch_key(depth);
+        entry.memory.tally.prefetch(depth);
     }
 }

@@ -105,7 +105,7 @@ impl<T> Copied<T> {
         let mut is_full = false;
         // What an allocation emits while a series is locked must not look for that lock.
         let _busy = Busy::enter();
-        K::registry(&core.live).with_some(ids, order, |place, entry| {
+        K::registry(&core.live).with_some(ids, order, K::prefetch_exposed, |place, entry| {
             is_full |= may_be_more && (labels.len() > LABELS || counts.len() > BUCKETS);
             let Some(series) = entry.cells.series().filter(|_| !is_full) else {
                 return;

@@ -216,12 +216,6 @@ impl CounterCell {
             .wrapping_add(striped)
     }
 
-    /// Touches every cache line of the cell.
-    #[inline(always)]
-    pub(crate) fn peek(&self) -> u64 {
-        self.owned.load(Relaxed) ^ self.foreign.load(Relaxed) ^ u64::from(self.owner.load(Relaxed))
-    }
-
     /// What threads other than the owner have written, for the tick to judge whether stripes pay.
     pub(crate) fn foreign(&self) -> u64 {
         self.foreign.load(Relaxed)

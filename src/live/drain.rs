@@ -81,8 +81,14 @@ fn sweep_kind<K: Visit>(
     swept: &mut Swept,
 ) {
     registry.begin(sweep.tick, sweep.now_ms);
-    registry.visit(|shard, number, range| {
-        registry.sweep_chunk(shard, number, range, sweep, collector, swept);
+    let mut asked = 0;
+    registry.visit(|shard, number, places| {
+        let chunk = Chunk {
+            number,
+            asked: if places.start == 0 { 0 } else { asked },
+            places,
+        };
+        asked = registry.sweep_chunk(shard, &chunk, sweep, collector, swept);
     });
     registry.bury();
 }
@@ -97,10 +103,19 @@ fn is_patrolled(sweeps: u32, shard: usize, chunk: usize, chunks: usize) -> bool 
     !cfg!(loom) && turn.is_multiple_of(PATROL) && (turn / PATROL) as usize % chunks.max(1) == chunk
 }
 
+/// Neighbours in a shard.
+struct Chunk {
+    /// The shard's number.
+    number: usize,
+    places: Range<usize>,
+    /// Those of them for which memory was asked already.
+    asked: u64,
+}
+
 /// How a sweep visits one series of a kind.
 pub(crate) trait Visit: Kind {
-    /// Reads what [`Visit::read`] will read first.
-    fn warm(cell: &Self::Cell) -> u64;
+    /// Asks for the lines that [`Visit::read`] will read first.
+    fn prefetch(series: &Series<Self>, cell: &Self::Cell);
 
     /// Reads what changed into the draft. `None`: no room; what was not read stays for the next tick.
     fn read(entry: &mut Entry<Self>, id: SeriesId, again: bool, to: &mut Collector)
@@ -146,20 +161,27 @@ pub(crate) trait Visit: Kind {
 }
 
 impl<K: Visit> Registry<K> {
-    /// Visits what has news in a chunk, or all of it.
+    /// Visits what has news in a chunk, or all of it. Gives the series of the next chunk for which memory was asked.
+    ///
+    /// The cells are all over the heap. So while one chunk is visited, those of the next are asked for, one or a few at a
+    /// time: memory answers more slowly than series are read, and not to any number of questions at once.
     fn sweep_chunk(
         &self,
         shard: &mut Shard<K>,
-        number: usize,
-        places: Range<usize>,
+        here: &Chunk,
         sweep: Sweep,
         to: &mut Collector,
         swept: &mut Swept,
-    ) {
+    ) -> u64 {
+        let Chunk {
+            number,
+            ref places,
+            asked,
+        } = *here;
         let chunk = places.start / CHUNK;
         let chunks = shard.calm.len();
         let Some(calm) = shard.calm.get(chunk).copied() else {
-            return;
+            return 0;
         };
         let all = calm.is_busy
             || sweep.evict_after.is_some()
@@ -171,23 +193,21 @@ impl<K: Visit> Registry<K> {
             news | calm.again
         };
         if visited == 0 {
-            return;
+            return 0;
         }
-        let batch = shard.entries.get(places.clone()).unwrap_or_default();
-        // The cells are all over the heap. Asking for a batch of them at once, in a loop that does nothing else, has
-        // their cache lines come together instead of one after the other.
-        let warm = ones(visited).map(|at| match batch.get(at).map(|entry| &entry.cells) {
-            Some(Cells::One(_, cell)) => K::warm(cell),
-            _ => 0,
-        });
-        std::hint::black_box(warm.fold(0, std::ops::BitXor::bitxor));
+        ones(visited & !asked).for_each(|at| shard.prefetch(places.start + at));
+        let next = self.awaited(shard, number, chunk + 1);
+        let each = next.count_ones().div_ceil(visited.count_ones()) as usize;
+        let mut ahead = ones(next);
         // Also if nothing came of it: who found that the cell had told, as that was taken back, may not be visible yet.
         let mut again = news;
         for at in ones(visited) {
+            let ahead = ahead.by_ref().take(each);
+            ahead.for_each(|at| shard.prefetch(places.end + at));
             let is_again = self.sweep_one(shard, number, places.start + at, sweep, to, swept);
             again |= u64::from(is_again) << at;
         }
-        let batch = shard.entries.get(places).unwrap_or_default();
+        let batch = shard.entries.get(places.clone()).unwrap_or_default();
         // Only a visit of all can tell that there is none left.
         let is_busy = if all {
             let is_dead = |cells: &Cells<K>| matches!(cells, Cells::Ghost(_) | Cells::Tomb(_));
@@ -198,6 +218,13 @@ impl<K: Visit> Registry<K> {
         if let Some(there) = shard.calm.get_mut(chunk) {
             *there = Calm { again, is_busy };
         }
+        next
+    }
+
+    /// Series of a chunk that will be visited, as far as one can tell without taking their news.
+    fn awaited(&self, shard: &Shard<K>, number: usize, chunk: usize) -> u64 {
+        let calm = shard.calm.get(chunk);
+        calm.map_or(0, |calm| self.news.look(number, chunk) | calm.again)
     }
 
     /// Visits a series; whether the next tick is to look at it again, whether it has news or not.

@@ -199,12 +199,6 @@ impl GaugeCell {
         }
     }
 
-    /// Touches what a tick reads of the cell.
-    #[inline(always)]
-    pub(super) fn peek(&self) -> u64 {
-        u64::from(self.extremes.is_touched()) ^ self.series.shared.value.load(Relaxed)
-    }
-
     /// The cell is gone: the extremes that it has left are everybody's.
     pub(super) fn leave(&self) {
         if self.extremes.is_any() {

@@ -6,6 +6,7 @@ use crate::{
     model::{frame::SeriesId, schema::Schema, shape::Fold},
     util::{
         fork, layout,
+        line::Line,
         recent::Recent,
         sync::{Arc, AtomicBool, AtomicU64, Mutex},
     },
@@ -26,7 +27,7 @@ pub(crate) struct Name {
     /// What its counters count.
     pub(crate) grain: Grain,
     pub(crate) ledger: Arc<Ledger>,
-    pub(crate) members: Mutex<Members>,
+    pub(crate) members: Line<Mutex<Members>>,
     /// What counters had that were evicted and forgotten: part of the name's total for ever.
     pub(crate) retired: AtomicU64,
     /// Hand-outs that went to the overflow series instead of one of their own.
@@ -156,7 +157,7 @@ impl Name {
             fold,
             grain,
             ledger,
-            members: Mutex::default(),
+            members: Line::default(),
             retired: AtomicU64::new(0),
             denied: Recent::new(),
             too_long: Recent::new(),

@@ -69,14 +69,18 @@ impl News {
 
     /// Takes the bits of a chunk of a shard, that of the first place lowest.
     pub(crate) fn take(&self, shard: usize, chunk: usize) -> u64 {
-        let Some(word) = self.0.get(word(shard, chunk)) else {
-            return 0;
-        };
         // Most have none, and nothing is written to them.
-        match word.load(Relaxed) {
-            0 => 0,
-            _ => word.swap(0, NEWS_READ),
+        if self.look(shard, chunk) == 0 {
+            return 0;
         }
+        let word = self.0.get(word(shard, chunk));
+        word.map_or(0, |word| word.swap(0, NEWS_READ))
+    }
+
+    /// The bits of a chunk of a shard, which stay.
+    pub(crate) fn look(&self, shard: usize, chunk: usize) -> u64 {
+        let word = self.0.get(word(shard, chunk));
+        word.map_or(0, |word| word.load(Relaxed))
     }
 }
 

@@ -42,6 +42,9 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Shards of names.
 pub(super) const NAME_SHARDS: usize = if cfg!(loom) { 1 } else { 16 };
 
+/// Pointers behind which memory is asked for ahead.
+const DEPTH: usize = 2;
+
 /// Name of the series for what has not even a name of its own.
 pub(crate) const NAMELESS: &str = "recall_overflow";
 
@@ -333,13 +336,30 @@ impl<K: Kind> Registry<K> {
 
     /// Calls `look` with the series of some ids and their places among them, shard by shard, under the lock of each. `order` is
     /// working memory, whose content does not matter.
+    ///
+    /// Series are all over the heap, behind one pointer after the other. So walks through all of these shards come first that
+    /// wait for nothing, each asking for what the next one reads: `ahead` is to ask for what lies so many pointers behind an entry.
     pub(crate) fn with_some(
         &self,
         ids: &[SeriesId],
         order: &mut Vec<u32>,
+        ahead: impl Fn(&Entry<K>, usize),
         mut look: impl FnMut(usize, &Entry<K>),
     ) {
         let starts = by_shard(ids, order);
+        let walk = |depth| {
+            for (shard, range) in self.shards.iter().zip(starts.windows(2)) {
+                let [from, to] = range else { continue };
+                let places = order.get(*from as usize..*to as usize).unwrap_or_default();
+                // It is not worth to wait for a lock.
+                if let Some(shard) = shard.try_lock().filter(|_| !places.is_empty()) {
+                    let ids = places.iter().filter_map(|place| ids.get(*place as usize));
+                    let entries = ids.filter_map(|id| shard.entries.get(split_id(*id).1));
+                    entries.for_each(|entry| ahead(entry, depth));
+                }
+            }
+        };
+        (0..=DEPTH).for_each(walk);
         for (shard, range) in self.shards.iter().zip(starts.windows(2)) {
             let [from, to] = range else { continue };
             let places = order.get(*from as usize..*to as usize).unwrap_or_default();
@@ -353,13 +373,6 @@ impl<K: Kind> Registry<K> {
                 let (_, at) = split_id(*ids.get(*place as usize)?);
                 shard.entries.get(at)
             };
-            // They are all over the heap: their cache lines come together, and not one after the other.
-            let warm = places.iter().map(|place| {
-                let series = entry(place).and_then(|entry| entry.cells.series());
-                let first = series.and_then(|series| series.labels.first());
-                first.copied().unwrap_or(0)
-            });
-            std::hint::black_box(warm.fold(0, std::ops::BitXor::bitxor));
             for place in places {
                 if let Some(entry) = entry(place) {
                     look(*place as usize, entry);

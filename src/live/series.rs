@@ -10,6 +10,7 @@ use crate::{
     util::{
         bits::low,
         layout,
+        prefetch::prefetch,
         sync::{Arc, AtomicU32, Order, Weak, order},
     },
 };
@@ -182,6 +183,18 @@ impl<K: Kind> Entry<K> {
             memory,
             standing: standing | DORMANT,
             touched: now,
+        }
+    }
+
+    /// Asks for what lies so many pointers behind it on the way to its labels.
+    pub(crate) fn prefetch_key(&self, depth: usize) {
+        if depth == 0 {
+            return prefetch(self);
+        }
+        match (self.cells.series(), depth) {
+            (Some(series), 1) => prefetch::<Series<K>>(series),
+            (Some(series), 2) => prefetch(&*series.labels),
+            _ => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! One shard of a kind's series: their entries, by place and by key.
 
 use super::{
+    drain::Visit,
     ids::{PLACE_BITS, id_of},
     news::{CHUNK, Calm},
     registry::Grant,
@@ -99,6 +100,19 @@ impl<K: Kind> Shard<K> {
     pub(super) fn visit_each_tick(&mut self, at: u32) {
         if let Some(calm) = self.calm.get_mut(at as usize / CHUNK) {
             calm.is_busy = true;
+        }
+    }
+
+    /// Asks for what a sweep will read of the series at `at` beside its entry.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, at: usize)
+    where
+        K: Visit,
+    {
+        if let Some(entry) = self.entries.get(at)
+            && let Cells::One(series, cell) = &entry.cells
+        {
+            K::prefetch(series, cell);
         }
     }
 

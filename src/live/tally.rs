@@ -9,7 +9,7 @@ use crate::{
         schema::{Code, Schema},
         shape::Fold,
     },
-    util::{layout, sync::Arc},
+    util::{layout, prefetch::prefetch, sync::Arc},
 };
 
 /// Counts by key, ascending. Nothing until there is something to count.
@@ -29,6 +29,18 @@ impl Tally {
     /// Keys and their counts, ascending.
     pub(crate) fn counts(&self) -> &[(Code, u64)] {
         self.0.as_ref().map_or(&[], |counts| &counts.list)
+    }
+
+    /// Asks for what lies so many pointers behind it.
+    pub(crate) fn prefetch(&self, depth: usize) {
+        if depth == 0 {
+            return;
+        }
+        match (&self.0, depth) {
+            (Some(counts), 1) => prefetch::<Counts>(counts),
+            (Some(counts), 2) => prefetch(&*counts.list),
+            _ => {}
+        }
     }
 
     /// Bytes that it is charged with.

@@ -18,7 +18,7 @@ use crate::{
         numbers::Numbers,
         schema::Code,
     },
-    util::sync::Arc,
+    util::{prefetch::prefetch, sync::Arc},
 };
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -31,8 +31,8 @@ const SHAPELESS: usize = 32;
 
 impl Visit for Counter {
     #[inline(always)]
-    fn warm(cell: &CounterCell) -> u64 {
-        cell.peek()
+    fn prefetch(_: &Series<Self>, cell: &CounterCell) {
+        prefetch(cell);
     }
 
     #[inline]
@@ -139,8 +139,9 @@ fn hang_stripes(cells: &[Arc<CounterCell>], ledger: &Ledger) {
 
 impl Visit for Gauge {
     #[inline(always)]
-    fn warm(cell: &Self::Cell) -> u64 {
-        cell.peek()
+    fn prefetch(series: &Series<Self>, cell: &Self::Cell) {
+        prefetch(cell);
+        prefetch(&series.shared);
     }
 
     #[inline]
@@ -255,8 +256,9 @@ fn push_gauge(to: &mut Collector, id: SeriesId, now: GaugeReading, memory: &mut 
 
 impl Visit for Histogram {
     #[inline(always)]
-    fn warm(cell: &HistogramCell) -> u64 {
-        u64::from(cell.owned().is_touched())
+    fn prefetch(series: &Series<Self>, cell: &HistogramCell) {
+        prefetch(cell);
+        prefetch(&series.shared);
     }
 
     /// `again`: something changed in the tick before. A record may have been under way then whose news came too early;

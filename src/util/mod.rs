@@ -23,11 +23,13 @@ pub(crate) mod fork {
 }
 pub(crate) mod hash;
 pub(crate) mod layout;
+pub(crate) mod line;
 #[cfg(not(loom))]
 pub(crate) mod machine;
 #[cfg(not(loom))]
 pub(crate) mod near;
 pub(crate) mod order;
+pub(crate) mod prefetch;
 pub(crate) mod recent;
 pub(crate) mod sum;
 pub(crate) mod sync;

@@ -10,12 +10,12 @@ use crate::{
         frame::{GaugePoint, HistogramPoint, SeriesId, Total},
         numbers::View,
     },
-    util::sync::Arc,
+    util::{prefetch::prefetch, sync::Arc},
 };
 use std::ops::Range;
 
-/// Series behind which memory is asked for the next ones.
-pub(super) const WARM: usize = 8;
+/// Memory is asked for so many series ahead.
+pub(super) const AHEAD: usize = 8;
 
 /// What is read of one frame, of the kind in work.
 #[derive(Clone, Copy)]
@@ -77,11 +77,20 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// Reads one of its lines of memory.
+    /// Asks for what is said of the series in row `at`, but for the buckets of histograms.
     #[inline]
-    pub(super) fn peek(&self, at: usize) -> u64 {
-        let id = self.ids.get(at).copied().unwrap_or(0);
-        u64::from(id) ^ self.increments.get(at).unwrap_or(0)
+    pub(super) fn prefetch(&self, kind: usize, at: usize) {
+        let Some(frame) = self.frame else {
+            return;
+        };
+        match kind {
+            0 => match self.increments {
+                View::Narrow(all) => all.get(at).into_iter().for_each(prefetch),
+                View::Wide(all) => all.get(at).into_iter().for_each(prefetch),
+            },
+            1 => frame.gauges.1.get(at).into_iter().for_each(prefetch),
+            _ => frame.histograms.1.get(at).into_iter().for_each(prefetch),
+        }
     }
 
     pub(super) fn histogram(&self, at: usize) -> Option<HistogramPoint> {

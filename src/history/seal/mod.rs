@@ -10,7 +10,7 @@ mod counter;
 mod gauge;
 mod histogram;
 
-use self::columns::{Column, Columns, WARM, ids};
+use self::columns::{AHEAD, Column, Columns, ids};
 use super::{
     axis::{self, Axis},
     bench::Bench,
@@ -242,8 +242,8 @@ impl Sealing {
         let mut cold = 0;
         while let Some((id, hits)) = self.next() {
             if cold == 0 {
-                cold = WARM;
-                self.warm(&columns);
+                cold = self.at_once();
+                self.prefetch(&columns);
             }
             cold -= 1;
             match self.kind {
@@ -261,17 +261,17 @@ impl Sealing {
         Ok(true)
     }
 
-    /// Reads what will be read next. The frames are all over the heap: asked for at once, in a loop that does nothing else,
-    /// their cache lines come together instead of one after the other.
-    fn warm(&self, columns: &Columns<'_>) {
-        let each = self.runs.iter().flat_map(|run| {
-            let next = run.at + WARM;
-            columns
-                .of(&run.rows)
-                .iter()
-                .map(move |column| column.peek(next))
-        });
-        std::hint::black_box(each.fold(0, |all, one| all ^ one));
+    /// Series after which memory is asked for again: about as many as there are on a line.
+    fn at_once(&self) -> usize {
+        if self.kind == 0 { AHEAD } else { 1 }
+    }
+
+    /// Asks for what will be read some series later, as frames are all over the heap.
+    fn prefetch(&self, columns: &Columns<'_>) {
+        for run in &self.runs {
+            let columns = columns.of(&run.rows).iter();
+            columns.for_each(|column| column.prefetch(self.kind, run.at + AHEAD));
+        }
     }
 
     fn start_kind(&mut self) {
