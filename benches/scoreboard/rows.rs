@@ -62,6 +62,7 @@ pub const GROUPS: &[Group] = &[
     group("counters", BOTH, 1, memory::counters),
     group("histograms", BOTH, 1, memory::histograms),
     group("tick", &[Recall], 1, store::tick),
+    group("tick_histograms", &[Recall], 1, store::tick_histograms),
     group("query", &[Recall], 1, history::query),
     group("questions", &[Recall], 1, questions::questions),
     group("alerts", &[Recall], 1, alerts::alerts),
@@ -377,6 +378,12 @@ pub const ROWS: &[Row] = &[
         Times,
     )
     .goal(10.0),
+    row(
+        "tick_histograms",
+        "tick_histograms",
+        "tick per busy histogram, 10,000 of them",
+        Nanos,
+    ),
     row(
         "query",
         "query_p99",

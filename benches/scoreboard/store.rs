@@ -4,13 +4,14 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Instant;
 
-use metrics::{Counter, counter, histogram};
+use metrics::{Counter, Histogram, counter, histogram};
 use metrics_recall::secs;
 
 use crate::measure::{Samples, lognormal, median, nanos_each, note, pin, report, yard};
 use crate::subject::{Rig, Setup, Subject};
 
 const TICKED: usize = 100_000;
+const HISTOGRAMS: usize = 10_000;
 /// Enough for several segments of sixty points, each sealed on the way.
 const TICKS: usize = 300;
 const REGISTERED: usize = 1_000_000;
@@ -37,14 +38,38 @@ pub fn tick(subject: Subject) {
             counter.increment(40 + (state >> 59));
         }
     };
-    let all = ticks(&rig, "tick_active", || active(TICKED));
+    let all = ticks(&rig, "tick_active", TICKED, || active(TICKED));
     report("tick_slowest", all.slowest / all.median);
     // What was active before is sealed first.
     (0..TICKS).for_each(|_| rig.upkeep());
-    ticks(&rig, "tick_idle", || {});
+    ticks(&rig, "tick_idle", TICKED, || {});
     // The idle ones cost next to nothing: this is what a store of that size has to do.
-    let some = ticks(&rig, "tick_some", || active(TICKED / 10));
+    let some = ticks(&rig, "tick_some", TICKED, || active(TICKED / 10));
     report("tick_tenfold", all.median / some.median);
+}
+
+/// Group `tick_histograms`: 10,000 of them with 10 samples a tick each, log-normal in some eight octaves.
+pub fn tick_histograms(subject: Subject) {
+    pin(0);
+    let setup = Setup {
+        budget: Some(1 << 30),
+        series: Some(2 * HISTOGRAMS),
+        ..Setup::default()
+    };
+    let rig = subject.install(setup);
+    let held: Vec<Histogram> = (0..HISTOGRAMS)
+        .map(|i| histogram!("ticked_seconds", "i" => i.to_string()))
+        .collect();
+    let values = lognormal(4, 9_973, 1.0);
+    let mut next = 0;
+    ticks(&rig, "tick_histograms", HISTOGRAMS, || {
+        for histogram in &held {
+            for _ in 0..10 {
+                histogram.record(values[next % values.len()]);
+                next += 1;
+            }
+        }
+    });
 }
 
 /// Group `register`: a million new series, each timed.
@@ -99,12 +124,12 @@ struct Ticks {
     slowest: f64,
 }
 
-fn ticks(rig: &Rig, id: &str, mut record: impl FnMut()) -> Ticks {
+fn ticks(rig: &Rig, id: &str, series: usize, mut record: impl FnMut()) -> Ticks {
     let (mut samples, mut all) = (Samples::default(), Vec::new());
     for round in 0..TICKS {
         record();
         let yard = yard();
-        let nanos = nanos_each(1, |_| rig.upkeep()) / TICKED as f64;
+        let nanos = nanos_each(1, |_| rig.upkeep()) / series as f64;
         // The first one makes room for all others.
         if round > 0 {
             all.push(nanos);

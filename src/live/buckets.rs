@@ -8,6 +8,7 @@ use crate::{
     ledger::{Ledger, Part},
     model::schema::Code,
     util::bits::low,
+    util::prefetch::prefetch,
     util::sync::{AtomicU32, AtomicU64, OnceBox, Order, order},
 };
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -230,6 +231,23 @@ impl Buckets {
         let [_, anywhere, negative] = &self.rough;
         let word = if from < 0 { negative } else { anywhere };
         word.fetch_add(count, Relaxed);
+    }
+
+    /// Asks for what lies so many pointers behind it, where nearly all counts are.
+    #[inline]
+    pub(super) fn prefetch(&self, depth: usize) {
+        let Some(near) = self.near.get() else {
+            return;
+        };
+        match depth {
+            1 => prefetch(near),
+            2 => near
+                .pages
+                .iter()
+                .filter_map(OnceBox::get)
+                .for_each(prefetch),
+            _ => {}
+        }
     }
 
     /// Bytes of everything that hangs here.

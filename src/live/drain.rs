@@ -103,6 +103,9 @@ fn is_patrolled(sweeps: u32, shard: usize, chunk: usize, chunks: usize) -> bool 
     !cfg!(loom) && turn.is_multiple_of(PATROL) && (turn / PATROL) as usize % chunks.max(1) == chunk
 }
 
+/// Series ahead of which a sweep asks for what is one pointer behind what entries point to, and for what is two behind that.
+const AHEAD: [usize; 2] = [8, 2];
+
 /// Neighbours in a shard.
 struct Chunk {
     /// The shard's number.
@@ -114,8 +117,11 @@ struct Chunk {
 
 /// How a sweep visits one series of a kind.
 pub(crate) trait Visit: Kind {
-    /// Asks for the lines that [`Visit::read`] will read first.
-    fn prefetch(series: &Series<Self>, cell: &Self::Cell);
+    /// How many pointers behind what an entry points to the last of what [`Visit::read`] reads lies.
+    const DEPTH: usize = 0;
+
+    /// Asks for what lies so many pointers behind what the entry points to.
+    fn prefetch(entry: &Entry<Self>, depth: usize);
 
     /// Reads what changed into the draft. `None`: no room; what was not read stays for the next tick.
     fn read(entry: &mut Entry<Self>, id: SeriesId, again: bool, to: &mut Collector)
@@ -164,7 +170,8 @@ impl<K: Visit> Registry<K> {
     /// Visits what has news in a chunk, or all of it. Gives the series of the next chunk for which memory was asked.
     ///
     /// The cells are all over the heap. So while one chunk is visited, those of the next are asked for, one or a few at a
-    /// time: memory answers more slowly than series are read, and not to any number of questions at once.
+    /// time: memory answers more slowly than series are read, and not to any number of questions at once. What hangs on a cell
+    /// is asked for when the cell itself has come, some series ahead.
     fn sweep_chunk(
         &self,
         shard: &mut Shard<K>,
@@ -195,7 +202,12 @@ impl<K: Visit> Registry<K> {
         if visited == 0 {
             return 0;
         }
-        ones(visited & !asked).for_each(|at| shard.prefetch(places.start + at));
+        ones(visited & !asked).for_each(|at| shard.prefetch(places.start + at, 0));
+        let mut behind = AHEAD.map(|n| (n, ones(visited)));
+        for (depth, (n, behind)) in (1..=K::DEPTH).zip(&mut behind) {
+            let first = behind.by_ref().take(*n);
+            first.for_each(|at| shard.prefetch(places.start + at, depth));
+        }
         let next = self.awaited(shard, number, chunk + 1);
         let each = next.count_ones().div_ceil(visited.count_ones()) as usize;
         let mut ahead = ones(next);
@@ -203,7 +215,12 @@ impl<K: Visit> Registry<K> {
         let mut again = news;
         for at in ones(visited) {
             let ahead = ahead.by_ref().take(each);
-            ahead.for_each(|at| shard.prefetch(places.end + at));
+            ahead.for_each(|at| shard.prefetch(places.end + at, 0));
+            for (depth, (_, behind)) in (1..=K::DEPTH).zip(&mut behind) {
+                if let Some(at) = behind.next() {
+                    shard.prefetch(places.start + at, depth);
+                }
+            }
             let is_again = self.sweep_one(shard, number, places.start + at, sweep, to, swept);
             again |= u64::from(is_again) << at;
         }

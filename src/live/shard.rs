@@ -103,16 +103,14 @@ impl<K: Kind> Shard<K> {
         }
     }
 
-    /// Asks for what a sweep will read of the series at `at` beside its entry.
+    /// Asks for what a sweep will read of the series at `at`: see [`Visit::prefetch`].
     #[inline(always)]
-    pub(super) fn prefetch(&self, at: usize)
+    pub(super) fn prefetch(&self, at: usize, depth: usize)
     where
         K: Visit,
     {
-        if let Some(entry) = self.entries.get(at)
-            && let Cells::One(series, cell) = &entry.cells
-        {
-            K::prefetch(series, cell);
+        if let Some(entry) = self.entries.get(at) {
+            K::prefetch(entry, depth);
         }
     }
 

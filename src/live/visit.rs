@@ -31,8 +31,10 @@ const SHAPELESS: usize = 32;
 
 impl Visit for Counter {
     #[inline(always)]
-    fn prefetch(_: &Series<Self>, cell: &CounterCell) {
-        prefetch(cell);
+    fn prefetch(entry: &Entry<Self>, _: usize) {
+        if let Cells::One(_, cell) = &entry.cells {
+            prefetch::<CounterCell>(cell);
+        }
     }
 
     #[inline]
@@ -139,9 +141,11 @@ fn hang_stripes(cells: &[Arc<CounterCell>], ledger: &Ledger) {
 
 impl Visit for Gauge {
     #[inline(always)]
-    fn prefetch(series: &Series<Self>, cell: &Self::Cell) {
-        prefetch(cell);
-        prefetch(&series.shared);
+    fn prefetch(entry: &Entry<Self>, _: usize) {
+        if let Cells::One(series, cell) = &entry.cells {
+            prefetch::<Self::Cell>(cell);
+            prefetch(&series.shared);
+        }
     }
 
     #[inline]
@@ -255,10 +259,20 @@ fn push_gauge(to: &mut Collector, id: SeriesId, now: GaugeReading, memory: &mut 
 }
 
 impl Visit for Histogram {
-    #[inline(always)]
-    fn prefetch(series: &Series<Self>, cell: &HistogramCell) {
-        prefetch(cell);
-        prefetch(&series.shared);
+    /// Directories, and pages.
+    const DEPTH: usize = 2;
+
+    #[inline]
+    fn prefetch(entry: &Entry<Self>, depth: usize) {
+        entry.memory.tally.prefetch(depth + 1);
+        match (&entry.cells, depth) {
+            (Cells::One(series, cell), 0) => {
+                prefetch::<HistogramCell>(cell);
+                prefetch(&series.shared);
+            }
+            (Cells::One(_, cell), _) => cell.owned().buckets().prefetch(depth),
+            _ => {}
+        }
     }
 
     /// `again`: something changed in the tick before. A record may have been under way then whose news came too early;
