@@ -98,6 +98,9 @@ fn a_window_that_no_tick_covers_says_what_history_has() {
     let now = store.recall.now();
     assert!(error.to_string().contains(&now.to_string()), "{error}");
     assert_eq!(past.increase(), None);
+    let nothing = store.recall.counters("orders_total").over(secs(0));
+    let error = nothing.eval(Aggregation::Increase).unwrap_err();
+    assert!(error.to_string().contains("a window of 0 s"), "{error}");
     let nothing_yet = Store::default();
     nothing_yet
         .recorder

@@ -112,6 +112,10 @@ fn a_rule_is_read_as_it_is_written() {
             r#"{"name": "a", "condition": "current(x) > NaN"}"#,
             "at character 14: NaN is no threshold",
         ),
+        (
+            r#"{"name": "a", "condition": "current(x) > -1e999"}"#,
+            "`-1e999` is beyond all numbers",
+        ),
         (r#"{"name": "a", "fro": "5m"}"#, "unknown field `fro`"),
         (
             r#"{"name": "a", "severity": "bad"}"#,

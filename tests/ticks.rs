@@ -321,3 +321,44 @@ fn windows_hold_a_tick_at_the_end_of_the_clock() -> Result<(), Error> {
     assert_eq!(all.increase(), Some(3));
     Ok(())
 }
+
+/// A sweep looks at series that have news, and asks for the memory of those of the next chunk ahead: five chunks a shard here.
+#[test]
+fn each_tick_has_what_came_to_it_whichever_series_of_many_it_was() -> Result<(), Error> {
+    const SERIES: usize = 20_000;
+    let (clock, hands) = Clock::manual();
+    let (recorder, recall) = Recall::builder()
+        .memory_budget(256 << 20)
+        .max_series_per_metric(SERIES)
+        .clock(clock)
+        .build()?;
+    let (counters, histograms): (Vec<_>, Vec<_>) = recorder.scope(|| {
+        let label = |i: usize| i.to_string();
+        (0..SERIES)
+            .map(|i| {
+                (
+                    counter!("n", "i" => label(i)),
+                    histogram!("h", "i" => label(i)),
+                )
+            })
+            .unzip()
+    });
+    let mut total = 0;
+    for round in 0..40 {
+        let step = [1, 2, 3, 50, 1_000][round % 5];
+        let changed = (round % step..SERIES).step_by(step);
+        for i in changed.clone() {
+            counters[i].increment(2);
+            histograms[i].record(0.5);
+        }
+        let changed = changed.count() as u64;
+        total += 2 * changed;
+        hands.advance(secs(1));
+        recall.tick();
+        let n = recall.counters("n").over(secs(1)).increase();
+        let h = recall.histograms("h").over(secs(1)).count();
+        assert_eq!((n, h), (Some(2 * changed), Some(changed)), "round {round}");
+    }
+    assert_eq!(recall.counters("n").total(), Some(total));
+    Ok(())
+}

@@ -3,6 +3,7 @@
 use crate::{
     live::{Counter, Entry, Gauge, Histogram, Live, drain::Visit, registry::Registry},
     query::Values,
+    util::prefetch::prefetch,
 };
 
 /// A kind as questions see it.
@@ -31,6 +32,13 @@ pub(super) trait Asked: Visit {
 impl Asked for Counter {
     fn registry(live: &Live) -> &Registry<Self> {
         &live.counters
+    }
+
+    fn prefetch_exposed(entry: &Entry<Self>, depth: usize) {
+        entry.prefetch_key(depth);
+        if let (Some(series), 1) = (entry.cells.series(), depth) {
+            prefetch(&series.shared);
+        }
     }
 
     fn values(entry: &Entry<Self>) -> Values {

@@ -49,7 +49,7 @@ const OUT_OF_REACH: (&str, &str) = (
     "How often in the last minutes something was in the way that a fork left locked: series may be missing here.",
 );
 
-/// Series that are copied at once: so many that some of each shard are among them, and come together.
+/// Series that are copied at once: so many that some of each shard are among them, and few locks are taken for each.
 const BATCH: usize = 512;
 
 /// Bytes of labels, and buckets, that the copies of a batch should have: each answer that waits for its reader holds one. With

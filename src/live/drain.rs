@@ -106,6 +106,16 @@ fn is_patrolled(sweeps: u32, shard: usize, chunk: usize, chunks: usize) -> bool 
 /// Series ahead of which a sweep asks for what is one pointer behind what entries point to, and for what is two behind that.
 const AHEAD: [usize; 2] = [8, 2];
 
+impl<K: Visit> Shard<K> {
+    /// Asks for what a sweep will read of the series at `at`: see [`Visit::prefetch`].
+    #[inline(always)]
+    fn prefetch(&self, at: usize, depth: usize) {
+        if let Some(entry) = self.entries.get(at) {
+            K::prefetch(entry, depth);
+        }
+    }
+}
+
 /// Neighbours in a shard.
 struct Chunk {
     /// The shard's number.
@@ -169,9 +179,10 @@ pub(crate) trait Visit: Kind {
 impl<K: Visit> Registry<K> {
     /// Visits what has news in a chunk, or all of it. Gives the series of the next chunk for which memory was asked.
     ///
-    /// The cells are all over the heap. So while one chunk is visited, those of the next are asked for, one or a few at a
-    /// time: memory answers more slowly than series are read, and not to any number of questions at once. What hangs on a cell
-    /// is asked for when the cell itself has come, some series ahead.
+    /// The cells are all over the heap. So while one chunk is visited, those of the next in the shard are asked for, in step
+    /// with the visits: memory answers more slowly than series are read, and not to any number of questions at once. Those of
+    /// a first chunk are asked for in one go. What hangs on a cell is asked for when the cell itself has come, some series
+    /// ahead.
     fn sweep_chunk(
         &self,
         shard: &mut Shard<K>,

@@ -42,8 +42,10 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Shards of names.
 pub(super) const NAME_SHARDS: usize = if cfg!(loom) { 1 } else { 16 };
 
-/// Pointers behind which memory is asked for ahead.
+/// So many pointers behind an entry lies what exposition reads, its labels.
 const DEPTH: usize = 2;
+/// Series for which it pays to ask for their memory ahead.
+const MANY: usize = 16;
 
 /// Name of the series for what has not even a name of its own.
 pub(crate) const NAMELESS: &str = "recall_overflow";
@@ -351,15 +353,20 @@ impl<K: Kind> Registry<K> {
             for (shard, range) in self.shards.iter().zip(starts.windows(2)) {
                 let [from, to] = range else { continue };
                 let places = order.get(*from as usize..*to as usize).unwrap_or_default();
+                if places.is_empty() {
+                    continue;
+                }
                 // It is not worth to wait for a lock.
-                if let Some(shard) = shard.try_lock().filter(|_| !places.is_empty()) {
+                if let Some(shard) = shard.try_lock() {
                     let ids = places.iter().filter_map(|place| ids.get(*place as usize));
                     let entries = ids.filter_map(|id| shard.entries.get(split_id(*id).1));
                     entries.for_each(|entry| ahead(entry, depth));
                 }
             }
         };
-        (0..=DEPTH).for_each(walk);
+        if ids.len() >= MANY {
+            (0..=DEPTH).for_each(walk);
+        }
         for (shard, range) in self.shards.iter().zip(starts.windows(2)) {
             let [from, to] = range else { continue };
             let places = order.get(*from as usize..*to as usize).unwrap_or_default();

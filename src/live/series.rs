@@ -192,7 +192,11 @@ impl<K: Kind> Entry<K> {
             return prefetch(self);
         }
         match (self.cells.series(), depth) {
-            (Some(series), 1) => prefetch::<Series<K>>(series),
+            // Not what threads share: whoever asks for that takes it from those who write to it.
+            (Some(series), 1) => {
+                prefetch(&series.name);
+                prefetch(&series.labels);
+            }
             (Some(series), 2) => prefetch(&*series.labels),
             _ => {}
         }

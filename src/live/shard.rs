@@ -1,7 +1,6 @@
 //! One shard of a kind's series: their entries, by place and by key.
 
 use super::{
-    drain::Visit,
     ids::{PLACE_BITS, id_of},
     news::{CHUNK, Calm},
     registry::Grant,
@@ -100,17 +99,6 @@ impl<K: Kind> Shard<K> {
     pub(super) fn visit_each_tick(&mut self, at: u32) {
         if let Some(calm) = self.calm.get_mut(at as usize / CHUNK) {
             calm.is_busy = true;
-        }
-    }
-
-    /// Asks for what a sweep will read of the series at `at`: see [`Visit::prefetch`].
-    #[inline(always)]
-    pub(super) fn prefetch(&self, at: usize, depth: usize)
-    where
-        K: Visit,
-    {
-        if let Some(entry) = self.entries.get(at) {
-            K::prefetch(entry, depth);
         }
     }
 

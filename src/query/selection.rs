@@ -355,6 +355,11 @@ impl Question<'_> {
     fn uncovered(&self) -> Error {
         let name = Brief(&self.query.name);
         let window = match self.query.window {
+            Some(Range::Last(Duration::ZERO)) => {
+                return Error::beyond_retention(format!(
+                    "no tick in a window of 0 s over `{name}`: allowed are longer ones"
+                ));
+            }
             Some(Range::Between(from, to)) => format!("between {from} and {to}"),
             _ => "in the window".to_owned(),
         };

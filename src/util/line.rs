@@ -2,9 +2,11 @@
 
 use std::ops::Deref;
 
-/// Who writes to what is in it takes no line from those who read what lies beside it. Costs up to two lines of room.
+/// Who writes to what is in it takes no line from those who read what lies beside it. It costs the room of two lines at most,
+/// and what it stands in is aligned as it is.
 #[derive(Debug, Default)]
-#[repr(align(64))]
+#[cfg_attr(target_arch = "aarch64", repr(align(128)))]
+#[cfg_attr(not(target_arch = "aarch64"), repr(align(64)))]
 pub(crate) struct Line<T>(T);
 
 impl<T> Deref for Line<T> {

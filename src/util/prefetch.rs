@@ -1,7 +1,8 @@
 //! Asks for memory before it is read, where it is known long ahead what will be.
 //!
-//! The only unsafe code that every build has. Loads would do, too: but a load that has to wait keeps the processor from what
-//! comes some hundred instructions after it, and a hint does not. `DESIGN.md` has what it is worth.
+//! Unsafe code on the way of ticks and exposition, for no more than an instruction. Loads would do, too: but a load that has to
+//! wait keeps the processor from what comes some hundred instructions after it, and a hint does not. `DESIGN.md` has what it is
+//! worth.
 #![allow(
     unsafe_code,
     reason = "the instruction has no safe name in the standard library"
@@ -36,18 +37,22 @@ fn hint(at: *const u8) {
         // this one is even in a value.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
     }
-    #[cfg(all(target_arch = "aarch64", not(any(miri, loom))))]
+    #[cfg(all(
+        target_arch = "aarch64",
+        target_pointer_width = "64",
+        not(any(miri, loom))
+    ))]
     {
-        // SAFETY: as above; no register, flag, stack or memory is written to.
+        // SAFETY: as above; no register, flag, stack or memory is read or written, as far as a program can tell.
         unsafe {
             std::arch::asm!(
                 "prfm pldl1keep, [{at}]",
                 at = in(reg) at,
-                options(readonly, nostack, preserves_flags),
+                options(nomem, nostack, preserves_flags),
             );
         }
     }
-    #[cfg(any(miri, loom, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    // Where there is none.
     let _ = at;
 }
 

@@ -306,6 +306,11 @@ impl<'a> Reader<'a> {
         if number.is_nan() {
             return Err(self.wrong("NaN is no threshold: allowed are numbers"));
         }
+        if number.is_infinite() && word.contains(|c: char| c.is_ascii_digit()) {
+            return Err(self.wrong(format!(
+                "`{word}` is beyond all numbers: allowed are those up to 1.8e308, and `inf`"
+            )));
+        }
         self.at += end;
         Ok(number)
     }

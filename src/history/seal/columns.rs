@@ -14,7 +14,7 @@ use crate::{
 };
 use std::ops::Range;
 
-/// Memory is asked for so many series ahead.
+/// Memory is asked for so many series ahead. About as many increments are on a line.
 pub(super) const AHEAD: usize = 8;
 
 /// What is read of one frame, of the kind in work.
@@ -77,7 +77,7 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// Asks for what is said of the series in row `at`, but for the buckets of histograms.
+    /// Asks for the greater part of what is said of the series in row `at`.
     #[inline]
     pub(super) fn prefetch(&self, kind: usize, at: usize) {
         let Some(frame) = self.frame else {

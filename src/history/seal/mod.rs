@@ -24,7 +24,7 @@ use crate::{
     },
     ledger::{Full, Ledger, Part},
     model::frame::{CLASSES, Draft, SeriesId, class_of},
-    util::{layout, sync::Arc},
+    util::{layout, prefetch::prefetch, sync::Arc},
 };
 use std::ops::Range;
 
@@ -239,13 +239,7 @@ impl Sealing {
         whole: bool,
     ) -> Result<bool, Full> {
         let columns = Columns::new(frames, self.kind, self.resolution_ns);
-        let mut cold = 0;
         while let Some((id, hits)) = self.next() {
-            if cold == 0 {
-                cold = self.at_once();
-                self.prefetch(&columns);
-            }
-            cold -= 1;
             match self.kind {
                 0 => self.counter(&columns, bench, id, hits)?,
                 1 => self.gauge(&columns, bench, id, hits)?,
@@ -259,19 +253,6 @@ impl Sealing {
             }
         }
         Ok(true)
-    }
-
-    /// Series after which memory is asked for again: about as many as there are on a line.
-    fn at_once(&self) -> usize {
-        if self.kind == 0 { AHEAD } else { 1 }
-    }
-
-    /// Asks for what will be read some series later, as frames are all over the heap.
-    fn prefetch(&self, columns: &Columns<'_>) {
-        for run in &self.runs {
-            let columns = columns.of(&run.rows).iter();
-            columns.for_each(|column| column.prefetch(self.kind, run.at + AHEAD));
-        }
     }
 
     fn start_kind(&mut self) {
@@ -335,6 +316,15 @@ impl Sealing {
                 }
             };
             run.at += 1;
+            // As frames are all over the heap, what will be read of them some series later is asked for now.
+            if self.kind != 0 || run.at.is_multiple_of(AHEAD) {
+                let ahead = run.at + AHEAD;
+                let ids = columns.first().map_or(&[][..], |column| column.ids);
+                ids.get(ahead).into_iter().for_each(prefetch);
+                for column in columns {
+                    column.prefetch(self.kind, ahead);
+                }
+            }
             let next = columns.first().and_then(|column| column.ids.get(run.at));
             *head = next.copied().unwrap_or(NONE);
         }
