@@ -85,6 +85,8 @@ pub(super) struct Sealing {
     /// What a slice is to do, and what this one has done so far.
     quota: usize,
     done: usize,
+    /// Slices that are still to come. All of them do, also when less is to do than was thought.
+    rest: usize,
     ledger: Arc<Ledger>,
     _charge: Charge,
 }
@@ -126,7 +128,7 @@ impl Sealing {
         work.sum()
     }
 
-    /// Freezes frames, at most 127. They will be encoded in about `slices` slices.
+    /// Freezes frames, at most 127. They will be encoded in `slices` slices.
     pub(super) fn new(
         ledger: &Arc<Ledger>,
         frozen: &[Arc<Kept>],
@@ -190,6 +192,7 @@ impl Sealing {
             coarse: None,
             quota: Self::work(frozen) / slices.max(1) + 1,
             done: 0,
+            rest: slices,
             ledger: ledger.clone(),
             _charge: charge,
         });
@@ -212,7 +215,8 @@ impl Sealing {
         self.classes.iter().map(|class| class.charge.bytes()).sum()
     }
 
-    /// Encodes some series, all of them with `whole`; true: that was the last one.
+    /// Encodes some series, all of them with `whole`; true: that was the last slice. How many there are depends on no more than
+    /// the number of frames, as what history keeps must not hang on the order of series.
     pub(super) fn slice(&mut self, bench: &mut Bench, whole: bool) -> Result<bool, Full> {
         while self.kind < 3 {
             let frames = std::mem::take(&mut self.frames);
@@ -220,6 +224,7 @@ impl Sealing {
             self.frames = frames;
             if !result? {
                 self.done -= self.quota;
+                self.rest = self.rest.saturating_sub(1);
                 bench.shrink();
                 return Ok(false);
             }
@@ -228,7 +233,11 @@ impl Sealing {
             self.start_kind();
         }
         bench.shrink();
-        Ok(true)
+        if whole || self.rest <= 1 {
+            return Ok(true);
+        }
+        self.rest -= 1;
+        Ok(false)
     }
 
     /// Encodes some series of the kind in work; true: that was the last one.
