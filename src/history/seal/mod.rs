@@ -34,6 +34,9 @@ const BLOCK: usize = 16 << 10;
 /// Not the id of any series.
 const NONE: SeriesId = SeriesId::MAX;
 
+/// What a slice is worth being one for: where there is less to do, there are fewer, and frames wait no longer than they must.
+const SLICE: usize = 2 << 10;
+
 /// What a point is to do, beside the bytes of its buckets.
 const COUNTER: usize = 12;
 const GAUGE: usize = 36;
@@ -128,16 +131,19 @@ impl Sealing {
         work.sum()
     }
 
-    /// Freezes frames, at most 127. They will be encoded in `slices` slices.
+    /// Freezes frames, at most 127. They will be encoded in `most` slices, or fewer if there is little
+    /// to do.
     pub(super) fn new(
         ledger: &Arc<Ledger>,
         frozen: &[Arc<Kept>],
         form: Form,
         coarser: Option<Form>,
         resolution_ns: u64,
-        slices: usize,
+        most: usize,
     ) -> Result<Box<Self>, Full> {
         let n = frozen.len();
+        let work = Self::work(frozen);
+        let slices = most.min(work / SLICE + 1).max(1);
         let numbers = || {
             let coarser = coarser.iter();
             coarser.flat_map(|form| {
@@ -190,7 +196,7 @@ impl Sealing {
             coarse_done: 0,
             segment: None,
             coarse: None,
-            quota: Self::work(frozen) / slices.max(1) + 1,
+            quota: work / slices + 1,
             done: 0,
             rest: slices,
             ledger: ledger.clone(),
@@ -215,8 +221,8 @@ impl Sealing {
         self.classes.iter().map(|class| class.charge.bytes()).sum()
     }
 
-    /// Encodes some series, all of them with `whole`; true: that was the last slice. How many there are depends on no more than
-    /// the number of frames, as what history keeps must not hang on the order of series.
+    /// Encodes some series, all of them with `whole`; true: that was the last slice. How many there are depends on
+    /// what there is to do, and not on the order of series, which must not decide what history keeps.
     pub(super) fn slice(&mut self, bench: &mut Bench, whole: bool) -> Result<bool, Full> {
         while self.kind < 3 {
             let frames = std::mem::take(&mut self.frames);

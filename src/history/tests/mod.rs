@@ -8,7 +8,7 @@ use crate::{
     ledger::{BASE, SMALLEST},
     model::{
         MetricKind,
-        frame::{CLASS_BITS, SeriesId},
+        frame::{CLASS_BITS, GaugePoint, SeriesId},
     },
 };
 
@@ -81,17 +81,23 @@ fn points_go_when_their_retention_is_over() {
 #[test]
 fn equal_ticks_are_sealed_in_the_same_tick_whatever_the_order_of_series() {
     let open = |busy: SeriesId, quiet: SeriesId| {
-        let (_, mut history) = tiered(SMALLEST, &[(1, 12)]);
-        let each = (1..=40).map(|at| {
+        let (_, mut history) = tiered(32 << 20, &[(1, 480)]);
+        let each = (1..=700_u32).map(|at| {
             let mut ids = vec![busy];
-            ids.extend((at % 3 == 1).then_some(quiet));
+            ids.extend(at.is_multiple_of(3).then_some(quiet));
             ids.sort_unstable();
+            let value = f64::from(at);
             let mut draft = Draft::default();
             for id in ids {
-                draft.counters.0.push(id << CLASS_BITS);
-                draft.counters.1.push(5);
+                draft.gauges.0.push(id << CLASS_BITS);
+                draft.gauges.1.push(GaugePoint {
+                    last: value,
+                    min: value,
+                    max: value,
+                    prev: value - 1.0,
+                });
             }
-            tick(&mut history, draft, at);
+            tick(&mut history, draft, at.into());
             (history.open(0).len(), history.current.oldest_tick())
         });
         each.collect::<Vec<_>>()
@@ -364,7 +370,7 @@ fn a_snapshot_that_is_held_for_minutes_stays_what_it_was_while_history_gives_way
 fn points_that_are_old_for_their_tier_give_way_before_those_that_coarser_ones_are_yet_to_be_made_of()
  {
     let (_, mut history) = tiered(32 << 20, &[(1, 40), (10, 240)]);
-    for at in 1..=90 {
+    for at in 1..=77 {
         let counters = if at == 5 { 3_000 } else { 1 };
         tick(&mut history, draft(counters, 1), at);
     }
