@@ -90,7 +90,7 @@ fn a_smaller_budget_takes_effect_at_once_and_history_gets_shorter() {
     let store = busy(100, 3_600);
     let used = store.recall.memory().used;
     let total = store.recall.counters("requests").total();
-    let smaller = used * 2 / 3;
+    let smaller = used * 3 / 4;
     store.recall.set_memory_budget(smaller).unwrap();
     let memory = store.recall.memory();
     assert_eq!(memory.budget, smaller);
