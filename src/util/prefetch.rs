@@ -5,7 +5,7 @@
 //! worth.
 #![allow(
     unsafe_code,
-    reason = "the instruction has no safe name in the standard library"
+    reason = "the instruction has no safe name in the standard library; no `expect`, as models and other processors have none of it"
 )]
 
 use std::ptr;
